@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# One non-recursive Makefile; everything it makes is below build/. `make help` lists the targets.
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+CC ?= gcc
+ifeq ($(CC),cc)
+CC := gcc
+endif
+SAN ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+# A sanitizer or coverage build has a tree of its own, since its objects are others.
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)
+comma := ,
+
+CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE -DBULKHEAD_VERSION='"$(VERSION)"' \
+	-DBULKHEAD_LIBEXEC='"$(PREFIX)/libexec/bulkhead"' -DPB_FIELD_32BIT
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+	-Wundef -Wpointer-arith -Wwrite-strings -Wno-unused-parameter
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero \
+	-D_FORTIFY_SOURCE=2
+CFLAGS := -std=gnu11 -O2 -g -fPIE -ffunction-sections -fdata-sections -fno-strict-aliasing -fno-common \
+	$(WARN) $(HARDEN)
+LDFLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
+ifneq ($(SAN),)
+# Sanitizers need a dynamic program and memory of their own after lock-down: see jail/.
+CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS)) -fsanitize=$(SAN) -fno-omit-frame-pointer -O1
+CPPFLAGS += -DBULKHEAD_SANITIZE
+LDFLAGS += -fsanitize=$(SAN)
+STATIC := -pie
+else
+STATIC := -static-pie
+endif
+ifneq ($(COVERAGE),)
+CFLAGS := $(filter-out -O2,$(CFLAGS)) -O1 --coverage
+LDFLAGS += --coverage
+endif
+
+PROTOS := device warden
+GEN_H := $(PROTOS:%=$(B)/gen/proto/%.pb.h)
+
+# Libraries: each folder is one archive.
+LIBDIRS := ipc memory jail jail/policy vcpu vcpu/x86_64 main/machine main/boot main/config
+src = $(wildcard $(1)/*.c)
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+lib = $(B)/lib/$(subst /,_,$(1)).a
+PROTO_LIB := $(B)/lib/proto.a
+
+# Programs.
+WARDEN_SRC := $(wildcard main/bulkhead.c main/cmd_*.c main/warden*.c main/policy/*.c main/process_*.c) devices/registry.c
+COORDINATOR_SRC := $(wildcard main/coordinator*.c main/supervisor*.c) devices/registry.c
+DEVICE_DIRS := $(patsubst %/,%,$(dir $(wildcard devices/*/*.c)))
+DEVICES := $(sort $(notdir $(DEVICE_DIRS)))
+LIBEXEC := coordinator loader $(DEVICES)
+PROGRAMS := $(B)/bulkhead $(LIBEXEC:%=$(B)/libexec/%)
+
+.PHONY: all help
+all: $(PROGRAMS)
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make               build everything below build/
+## make demo          boot a real Debian guest on jailed devices and show it
+## make demo-shell    the same with a login shell in this terminal
+## make check         all tests (check-unit check-device check-vm), lint included
+## make check-fresh   the README's commands in a minimal Debian root
+## make lint          format, static analysis and the project's own rules
+## make bench         figures beside QEMU and fio, in counted time (bench-quick: ordinary time)
+## make install       PREFIX=/usr/local DESTDIR=
+## make clean         remove build/ but its cache of packages and images
+
+# --- generated code ---------------------------------------------------------------------------
+$(B)/gen/proto/%.pb.c $(B)/gen/proto/%.pb.h &: proto/%.proto proto/%.options
+	@mkdir -p $(B)/gen/proto
+	cd proto && protoc --nanopb_out="-I . -L'#include \"proto/%s\"' -D ../$(B)/gen/proto:../$(B)/gen/proto" $*.proto
+
+$(B)/obj/gen/%.o: $(B)/gen/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(PROTO_LIB): $(PROTOS:%=$(B)/obj/gen/proto/%.pb.o)
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar crs $@ $^
+
+# --- objects and libraries --------------------------------------------------------------------
+$(B)/obj/%.o: %.c | $(GEN_H)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+define library
+$(call lib,$(1)): $(call obj,$(call src,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar crs $$@ $$^
+endef
+$(foreach dir,$(LIBDIRS),$(eval $(call library,$(dir))))
+
+libs = $(foreach dir,$(1),$(call lib,$(dir))) $(PROTO_LIB)
+
+# --- programs ---------------------------------------------------------------------------------
+WARDEN_LIBS := $(call libs,main/config jail jail/policy memory ipc)
+$(B)/bulkhead: $(call obj,$(WARDEN_SRC)) $(WARDEN_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		-lprotobuf-nanopb -lseccomp -lcyaml -lyaml -o $@
+
+COORDINATOR_LIBS := $(call libs,main/machine vcpu vcpu/x86_64 memory ipc)
+$(B)/libexec/coordinator: $(call obj,$(COORDINATOR_SRC)) $(B)/obj/jail/lockdown.o $(COORDINATOR_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		-lprotobuf-nanopb -pthread -o $@
+
+LOADER_LIBS := $(call libs,main/boot memory ipc)
+$(B)/libexec/loader: $(B)/obj/jail/lockdown.o $(LOADER_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -Wl,--whole-archive $(call lib,main/boot) -Wl,--no-whole-archive \
+		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lprotobuf-nanopb -o $@
+
+LIBS_block := -luring -pthread
+define device
+$(B)/libexec/$(1): $(call obj,$(wildcard devices/$(1)/*.c) devices/device_main.c devices/registry.c) \
+		$(B)/obj/jail/lockdown.o $(call libs,memory ipc)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(STATIC) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$$(LIBS_$(1)) -lprotobuf-nanopb -o $$@
+endef
+$(foreach name,$(DEVICES),$(eval $(call device,$(name))))
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
