@@ -4,6 +4,8 @@
 // answers there), the loader (which describes it in ACPI) and the tests.
 #pragma once
 
+#include <stdint.h>
+
 // Memory: [0, MACHINE_HOLE_START) and from 4 GiB on.
 #define MACHINE_HOLE_START 0xc0000000ull
 #define MACHINE_ECAM_BASE 0xe0000000ull // 256 buses are promised, bus 0 is there
@@ -39,3 +41,13 @@
 
 // PCI: 00:00.0 is the host bridge, devices follow from 00:01.0 in the order of the configuration.
 #define MACHINE_PCI_FUNCTIONS_MAX 31
+
+// Base of the 64-bit BAR window: right above memory that ends at `top_of_memory` (exclusive), never
+// below 4 GiB, on a GiB boundary.
+static inline uint64_t machine_mmio64_base(uint64_t top_of_memory)
+{
+    const uint64_t gib = UINT64_C(1) << 30;
+    const uint64_t lowest = UINT64_C(4) << 30;
+
+    return top_of_memory <= lowest ? lowest : (top_of_memory + gib - 1) & ~(gib - 1);
+}
