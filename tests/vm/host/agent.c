@@ -5,6 +5,7 @@
  * environment, and carries its standard descriptors to the keeper outside. It reaps every orphan,
  * and when the command has ended it sends the exit status; the keeper then ends the machine.
  */
+#define _GNU_SOURCE
 #include "tests/vm/host/wire.h"
 
 #include <errno.h>
@@ -240,7 +241,7 @@ static void take_input(struct agent *agent, const char *bytes, size_t length)
 /* Returns false when nothing more can be read now. */
 static bool pull_output(const struct agent *agent, int *fd, enum frame_type type)
 {
-    static char chunk[WIRE_PAYLOAD_MAX];
+    char chunk[WIRE_PAYLOAD_MAX];
     ssize_t got = read(*fd, chunk, sizeof(chunk));
 
     if (got > 0) {

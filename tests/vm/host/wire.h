@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define WIRE_PAYLOAD_MAX (64u * 1024u)      /* of every frame but FRAME_START */
-#define WIRE_START_MAX (2u * 1024u * 1024u) /* the kernel's own bound on arguments and environment */
+#define WIRE_PAYLOAD_MAX (64u * 1024u) /* of every frame but FRAME_START */
+#define WIRE_START_MAX                                                                             \
+    (2u * 1024u * 1024u) /* the kernel's own bound on arguments and environment */
 #define WIRE_GROUPS_MAX 64
 
 enum frame_type {
