@@ -44,14 +44,21 @@ static int set_initials(struct config_builder *builder, const struct config_fiel
 int config_builder_begin(struct config_builder *builder, struct vm_config *config,
                          const struct vm_config_limits *limits, struct vm_config_message *message)
 {
+    // The defaults of the table may be more than a small host has; finish_memory() looks at that,
+    // when it is known whether the user chose something else.
+    static const struct vm_config_limits no_limits = {.memory_max = UINT64_MAX};
+    int error;
+
     *config = (struct vm_config){.name = ""};
     *message = (struct vm_config_message){.text = ""};
     *builder = (struct config_builder){
         .config = config,
-        .source = {.directory = "", .limits = limits},
+        .source = {.directory = "", .limits = &no_limits},
         .message = message,
     };
-    return set_initials(builder, config_fields, config);
+    error = set_initials(builder, config_fields, config);
+    builder->source.limits = limits;
+    return error;
 }
 
 void *config_element_begin(struct config_builder *builder, const struct config_field *field,
@@ -181,6 +188,21 @@ static int finish_streams(struct config_builder *builder)
     return 0;
 }
 
+static int finish_memory(struct config_builder *builder)
+{
+    const uint64_t max = builder->source.limits->memory_max;
+    char most[24];
+
+    if (builder->config->memory_bytes <= max)
+        return 0;
+    config_size_text(max, most, sizeof(most));
+    config_say(builder->message,
+               "memory: the default is more than the %s that this host has; say "
+               "how much with --memory SIZE",
+               most);
+    return -EINVAL;
+}
+
 // Whether `id` is `kind`, or `kind` and a number.
 static bool is_numbered(const char *id, const char *kind)
 {
@@ -286,6 +308,7 @@ int config_builder_finish(struct config_builder *builder, const char *file_name)
         config_say(builder->message, "no memory left; free some and try again");
         return -ENOMEM;
     }
+    error = finish_memory(builder);
     for (uint32_t i = 0; error == 0 && i < config->disk_count; i++)
         error = finish_disk(builder, i);
     if (error == 0)

@@ -104,6 +104,7 @@ static void make_schemas(struct schemas *schemas, size_t count)
             .sequence = {.entry = &schemas->elements[i], .min = 0, .max = CYAML_UNLIMITED},
         };
     }
+    schemas->fields[count] = (struct cyaml_schema_field){.key = NULL};
     schemas->document = (struct cyaml_schema_value){
         .type = CYAML_MAPPING,
         .flags = CYAML_FLAG_POINTER,
