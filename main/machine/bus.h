@@ -35,12 +35,21 @@ struct bus {
     } spaces[2]; // by enum exit_space
 };
 
-// Adds a window. -EEXIST when it overlaps another (the guest may place BARs anywhere: the later one
-// is not reachable), -ENOSPC, -EINVAL for size 0 or wrap-around.
+// Adds a window; *window is copied. -EEXIST when it overlaps another (the guest may place BARs
+// anywhere: the later one is not reachable), -ENOSPC, -EINVAL for size 0 or wrap-around.
 int bus_add(struct bus *bus, enum exit_space space, const struct bus_window *window);
 // Removes the window of this context at `start`. Nothing happens when there is none.
 void bus_remove(struct bus *bus, enum exit_space space, uint64_t start, const void *context);
 
-// Answers one access, whole: splits nothing; an access that crosses a window's end reads as ones
-// there.
+// Answers one access, whole. One that no window contains entirely, or whose length is not 1, 2, 4
+// or 8, reads as ones and writes nothing.
 void bus_access(struct bus *bus, const struct exit_access *access);
+
+// What a read of `length` (up to 8) bytes at `offset` of a little-endian image of registers gives;
+// bytes past its end are zero. Any offset.
+uint64_t bus_image_read(const void *image, size_t size, uint64_t offset, unsigned length);
+// The value that a read of `length` (1..8) bytes gives when nothing answers.
+static inline uint64_t bus_ones(unsigned length)
+{
+    return length >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * length)) - 1;
+}
