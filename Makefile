@@ -11,6 +11,9 @@ ifeq ($(CC),cc)
 CC := gcc
 endif
 SAN ?=
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say := @printf '  %-5s %s\n'
 PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
@@ -60,6 +63,7 @@ DEVICES := $(sort $(notdir $(DEVICE_DIRS)))
 LIBEXEC := coordinator loader $(DEVICES)
 PROGRAMS := $(B)/bulkhead $(LIBEXEC:%=$(B)/libexec/%)
 
+.SECONDARY:
 .PHONY: all help
 all: $(PROGRAMS)
 help:
@@ -78,27 +82,30 @@ help:
 # --- generated code ---------------------------------------------------------------------------
 $(B)/gen/proto/%.pb.c $(B)/gen/proto/%.pb.h &: proto/%.proto proto/%.options
 	@mkdir -p $(B)/gen/proto
-	cd proto && protoc --nanopb_out="-I . -L'#include \"proto/%s\"' -D ../$(B)/gen/proto:../$(B)/gen/proto" $*.proto
+	$(say) GEN $@
+	$(Q)cd proto && protoc --nanopb_out="-I . -D ../$(B)/gen/proto:../$(B)/gen/proto" $*.proto
 
 $(B)/obj/gen/%.o: $(B)/gen/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(PROTO_LIB): $(PROTOS:%=$(B)/obj/gen/proto/%.pb.o)
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar crs $@ $^
+	$(Q)ar crs $@ $^
 
 # --- objects and libraries --------------------------------------------------------------------
 $(B)/obj/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 define library
 $(call lib,$(1)): $(call obj,$(call src,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar crs $$@ $$^
+	$(Q)ar crs $$@ $$^
 endef
 $(foreach dir,$(LIBDIRS),$(eval $(call library,$(dir))))
 
@@ -107,27 +114,32 @@ libs = $(foreach dir,$(1),$(call lib,$(dir))) $(PROTO_LIB)
 # --- programs ---------------------------------------------------------------------------------
 WARDEN_LIBS := $(call libs,main/config jail jail/policy memory ipc)
 $(B)/bulkhead: $(call obj,$(WARDEN_SRC)) $(WARDEN_LIBS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		-lprotobuf-nanopb -lseccomp -lcyaml -lyaml -o $@
 
 COORDINATOR_LIBS := $(call libs,main/machine vcpu vcpu/x86_64 memory ipc)
 $(B)/libexec/coordinator: $(call obj,$(COORDINATOR_SRC)) $(B)/obj/jail/lockdown.o $(COORDINATOR_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		-lprotobuf-nanopb -pthread -o $@
 
 LOADER_LIBS := $(call libs,main/boot memory ipc)
 $(B)/libexec/loader: $(B)/obj/jail/lockdown.o $(LOADER_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -Wl,--whole-archive $(call lib,main/boot) -Wl,--no-whole-archive \
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -Wl,--whole-archive $(call lib,main/boot) -Wl,--no-whole-archive \
 		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lprotobuf-nanopb -o $@
 
 LIBS_block := -luring -pthread
 define device
-$(B)/libexec/$(1): $(call obj,$(wildcard devices/$(1)/*.c) devices/device_main.c devices/registry.c) \
+$(B)/libexec/$(1): $(call obj,$(wildcard devices/$(1)/*.c) devices/device_main.c devices/device_transport.c devices/terminal.c \
+		devices/registry.c) \
 		$(B)/obj/jail/lockdown.o $(call libs,memory ipc)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(STATIC) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+	$(say) LINK $$@
+	$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(STATIC) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
 		$$(LIBS_$(1)) -lprotobuf-nanopb -o $$@
 endef
 $(foreach name,$(DEVICES),$(eval $(call device,$(name))))

@@ -37,25 +37,36 @@ struct device_ops {
 
 #define DEVICE_ALL_QUEUES UINT32_MAX
 
+// A Reset (DEVICE_ALL_QUEUES) or QueueReset that the coordinator waits for. They are worked off in
+// their order.
+struct device_stop {
+    uint32_t serial;
+    unsigned queue;
+};
+
+// The event loop's context of one queue's kicks.
+struct device_kick {
+    struct device *device;
+    unsigned queue;
+};
+
 struct device {
     const struct device_ops *ops;
     struct channel channel;
     struct event_loop loop;
     struct guest_memory *memory; // NULL for kinds without queues
     char id[32];
-    bool attached;
-    bool locked_down;
-    bool started;
-    bool resume;
-    uint32_t stop_serial; // of the Reset or QueueReset that waits for device_stopped
-    bool stop_pending;
+    bool started; // the driver said DRIVER_OK
+    unsigned stop_count;
+    struct device_stop stops[DEVICE_QUEUES_MAX + 1];
     uint64_t features;        // offered by the device, device-specific bits
     uint64_t driver_features; // accepted by the driver
     unsigned queue_count;
     struct virtqueue queues[DEVICE_QUEUES_MAX];
+    struct device_kick kicks[DEVICE_QUEUES_MAX];
     uint8_t config[DEVICE_CONFIG_MAX];
     unsigned config_length;
-    struct channel_descriptors descriptors; // of Attach
+    struct channel_descriptors descriptors; // of Attach, until taken
     const device_Attach *attach;            // during ops->attach
 };
 
@@ -65,6 +76,10 @@ extern const struct device_ops device_ops;
 // During ops->attach: takes the next descriptor with this role (owned by the caller), or -ENOENT.
 int device_take(struct device *device, device_DescriptorRole role);
 
+// More is to be done on this queue than one turn of the loop may take: `kicked` comes again after
+// the other events. Keeps a busy guest from starving the coordinator's messages.
+void device_again(struct device *device, unsigned queue);
+
 // Sends a new configuration image (->config, ->config_length) to the coordinator.
 void device_push_config(struct device *device);
 
@@ -72,7 +87,8 @@ void device_push_config(struct device *device);
 // `reason` is static text.
 void device_guest_fault(struct device *device, unsigned queue, const char *reason);
 
-// Answers the Reset or QueueReset for which ops->stop returned -EINPROGRESS.
+// Answers the Reset or QueueReset for which ops->stop returned -EINPROGRESS: nothing of it is in
+// flight any more.
 void device_stopped(struct device *device);
 
 // The user typed the escape that ends the VM.

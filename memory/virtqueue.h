@@ -47,6 +47,7 @@ struct virtqueue {
     int kick_fd;                         // not owned
     int call_fd;                         // not owned
     bool running;
+    bool draining; // a stop is under way: nothing more is popped
     uint16_t size;
     uint16_t next_avail; // position in the available ring
     uint16_t next_used;
@@ -54,7 +55,8 @@ struct virtqueue {
     bool event_index;
     bool indirect;
     bool signalled_valid;
-    uint16_t resubmit_count; // requests of a predecessor that are still to be done again
+    uint16_t resubmit_count; // requests of a predecessor that are done again
+    uint16_t resubmit_next;
     uint16_t resubmit[VIRTQUEUE_SIZE_MAX];
     const char *fault;
     // Host addresses of the three parts of the ring: memory/ only.
