@@ -115,18 +115,17 @@ int config_element_end(struct config_builder *builder, const struct config_field
     return 0;
 }
 
-int config_unknown(struct config_builder *builder, const struct config_field *fields,
-                   const char *where, const char *kind, const char *key)
+int config_unknown(struct config_builder *builder, const struct config_unknown *unknown,
+                   const char *where, const char *key)
 {
-    const char *meant = config_field_suggest(fields, key);
+    const char *meant = config_field_suggest(unknown->fields, key);
 
     if (meant != NULL)
-        config_say(builder->message, "%s: unknown %s '%.80s'; did you mean '%s'?", where, kind, key,
-                   meant);
+        config_say(builder->message, "%s: unknown %s '%s%.80s'; did you mean '%s%s'?", where,
+                   unknown->kind, unknown->dashes, key, unknown->dashes, meant);
     else
-        config_say(builder->message,
-                   "%s: unknown %s '%.80s'; bulkhead.yaml(5) lists those there are", where, kind,
-                   key);
+        config_say(builder->message, "%s: unknown %s '%s%.80s'; %s", where, unknown->kind,
+                   unknown->dashes, key, unknown->list);
     return -EINVAL;
 }
 

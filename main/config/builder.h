@@ -36,6 +36,13 @@ int config_element_end(struct config_builder *builder, const struct config_field
 // `file_name` may be NULL. Returns 0, -EINVAL or -ENOMEM.
 int config_builder_finish(struct config_builder *builder, const char *file_name);
 
-// The message for a key or option that no row has: "WHERE: unknown KIND 'KEY'; …". Returns -EINVAL.
-int config_unknown(struct config_builder *builder, const struct config_field *fields,
-                   const char *where, const char *kind, const char *key);
+// The message for a word that no row has: "WHERE: unknown KIND 'DASHES KEY'; …". `list` says where
+// all of them are. Returns -EINVAL.
+struct config_unknown {
+    const struct config_field *fields;
+    const char *kind;   // "key" or "option"
+    const char *dashes; // "--" before an option, "" before a key
+    const char *list;
+};
+int config_unknown(struct config_builder *builder, const struct config_unknown *unknown,
+                   const char *where, const char *key);

@@ -28,6 +28,18 @@ static bool is_doubled(const struct config_options *options, const struct config
     return false;
 }
 
+static int unknown_option(struct config_builder *builder, const char *dashes, const char *word)
+{
+    const struct config_unknown unknown = {
+        .fields = config_fields,
+        .kind = "option",
+        .dashes = dashes,
+        .list = "'bulkhead run --help' lists them",
+    };
+
+    return config_unknown(builder, &unknown, "run", word);
+}
+
 // One option at argv[index], which begins with "--". Returns how many arguments it took.
 static int scan_option(struct config_options *options, struct config_builder *builder,
                        char *const argv[], int index)
@@ -46,7 +58,7 @@ static int scan_option(struct config_options *options, struct config_builder *bu
     }
     field = config_field_find(config_fields, word, strlen(word));
     if (field == NULL)
-        return config_unknown(builder, config_fields, "run", "option", word);
+        return unknown_option(builder, "--", word);
     if (is_doubled(options, field)) {
         config_say(builder->message, "--%s: given twice; keep one", field->key);
         return -EINVAL;
@@ -101,7 +113,7 @@ int config_options_scan(struct config_options *options, struct config_builder *b
         } else if (!only_files && strncmp(argv[i], "--", 2) == 0) {
             taken = scan_option(options, builder, argv, i);
         } else if (!only_files && argv[i][0] == '-' && argv[i][1] != '\0') {
-            taken = config_unknown(builder, config_fields, "run", "option", argv[i]);
+            taken = unknown_option(builder, "", argv[i]);
         } else {
             taken = scan_file(options, builder, argv[i]);
         }
@@ -143,13 +155,19 @@ static bool next_pair(char **rest, const char **key, char **value)
 static int apply_pair(struct config_builder *builder, const struct config_field *field,
                       void *element, uint64_t *seen, const char *word, const char *value)
 {
+    const struct config_unknown unknown = {
+        .fields = field->keys,
+        .kind = "key",
+        .dashes = "",
+        .list = "bulkhead-run(1) lists them",
+    };
     const struct config_field *key = config_field_find(field->keys, word, strlen(word));
     char where[WHERE_SIZE];
     uint64_t bit;
 
     snprintf(where, sizeof(where), "--%s", field->key);
     if (key == NULL)
-        return config_unknown(builder, field->keys, where, "key", word);
+        return config_unknown(builder, &unknown, where, word);
     snprintf(where, sizeof(where), "--%s %s", field->key, key->key);
     bit = UINT64_C(1) << (key - field->keys);
     if ((*seen & bit) != 0) {

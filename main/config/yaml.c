@@ -136,11 +136,17 @@ static int wrong_shape(struct reader *reader, const struct yaml_node *node, cons
 static int unknown_key(struct reader *reader, const struct yaml_node *node,
                        const struct config_field *fields, const char *key)
 {
+    const struct config_unknown unknown = {
+        .fields = fields,
+        .kind = "key",
+        .dashes = "",
+        .list = "bulkhead.yaml(5) lists those there are",
+    };
     char where[WHERE_SIZE];
 
     snprintf(where, sizeof(where), "%.150s:%u:%u", reader->file_name, node->key.line,
              node->key.column);
-    return config_unknown(reader->builder, fields, where, "key", key);
+    return config_unknown(reader->builder, &unknown, where, key);
 }
 
 // Whether the schema knows the key of this node and expects what is behind it. Parents were checked
