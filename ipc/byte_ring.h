@@ -7,6 +7,7 @@
 // is full shows to the guest as a busy transmitter.
 #pragma once
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

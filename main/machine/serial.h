@@ -23,7 +23,7 @@ struct serial_fifo {
 struct serial {
     struct hypervisor *hypervisor;
     struct byte_ring_pair *rings; // not owned; NULL: output vanishes, there is no input
-    int peer_fd;                  // eventfd, not owned: wakes the process behind the rings
+    int peer_fd; // eventfd, non-blocking, not owned: wakes the process behind the rings
 
     struct serial_fifo receive;
     struct serial_fifo transmit; // holds what did not fit into the ring
