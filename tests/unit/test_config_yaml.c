@@ -182,7 +182,8 @@ static const struct {
     {K "---\n" K, ":2:1: a second document begins"},
     {"kernel: \"a\\0b\"\n", ":1:9: the value has a NUL character"},
     {"kernel: [a\n", ":2:1: did not find expected ',' or ']'"},
-    {"kernel: a\n\tcpus: 1\n", ":2:1: found a tab character that violates indentation; this is not YAML"},
+    {"kernel: a\n\tcpus: 1\n",
+     ":2:1: found a tab character that violates indentation; this is not YAML"},
     {"kernel: \xff\n", ": byte 8: invalid leading UTF-8 octet; save the file as UTF-8"},
     // Values.
     {K "cpus: 0\n", ":2:7: cpus: 0 is out of range; say 1 to 16"},
