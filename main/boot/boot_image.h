@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//
+// A kernel or initrd file as the loader sees it: a size, and positioned reads. Its bytes come from
+// the user, who may have them from anywhere: nothing in them is believed. The read function is a
+// seam, so that tests and fuzzing give bytes without a file.
+#pragma once
+
+#include "main/boot/boot_failure.h"
+#include "memory/guest_access.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct boot_image {
+    const char *name; // "kernel" or "initrd": begins the user's messages
+    uint64_t size;    // bytes
+    // Reads at `offset` into the pieces: bytes read (may be fewer than asked for), 0 at the end, or
+    // a negative errno.
+    ssize_t (*read)(const void *context, const struct iovec *pieces, int count, uint64_t offset);
+    const void *context;
+};
+
+// An image over the file `*fd`, which stays the caller's and must outlive the image. Before
+// lock-down: asks for the file's size. 0, or a negative errno with its line in *failure (not a
+// regular file, for example).
+int boot_image_of_file(struct boot_image *image, const char *name, const int *fd,
+                       struct boot_failure *failure);
+
+// Reads exactly `length` bytes at `offset`. 0, or a negative errno with its line in *failure.
+int boot_image_read(const struct boot_image *image, uint64_t offset, void *to, size_t length,
+                    struct boot_failure *failure);
+
+// Reads exactly `length` bytes at `offset` straight into guest memory at `to`, without a copy of
+// its own. 0; -EFAULT when the target is not memory; or another negative errno. *failure has the
+// line.
+int boot_image_load(const struct boot_image *image, uint64_t offset,
+                    const struct guest_memory *memory, guest_addr to, uint64_t length,
+                    struct boot_failure *failure);
