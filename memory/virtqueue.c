@@ -216,6 +216,14 @@ void virtqueue_notify(struct virtqueue *queue)
         return; // only when the counter is full: then the interrupt is pending already
 }
 
+bool virtqueue_waiting(const struct virtqueue *queue)
+{
+    if (!queue->running || queue->fault != NULL)
+        return false;
+    return queue->resubmit_next < queue->resubmit_count ||
+           __atomic_load_n(&available_ring(queue)->index, __ATOMIC_ACQUIRE) != queue->next_avail;
+}
+
 void virtqueue_kicks_off(struct virtqueue *queue)
 {
     // With the event index, an avail_event that stays behind is enough.
@@ -232,6 +240,5 @@ bool virtqueue_kicks_on(struct virtqueue *queue)
     else
         __atomic_store_n(&used_ring(queue)->flags, 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return queue->resubmit_next < queue->resubmit_count ||
-           __atomic_load_n(&available_ring(queue)->index, __ATOMIC_ACQUIRE) != queue->next_avail;
+    return virtqueue_waiting(queue);
 }

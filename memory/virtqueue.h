@@ -91,3 +91,7 @@ void virtqueue_notify(struct virtqueue *queue);
 // came meanwhile (then go on popping).
 void virtqueue_kicks_off(struct virtqueue *queue);
 bool virtqueue_kicks_on(struct virtqueue *queue);
+
+// Whether virtqueue_pop would find something: one look at the ring, for a short busy-wait while
+// kicks are off.
+bool virtqueue_waiting(const struct virtqueue *queue);
