@@ -118,10 +118,11 @@ static void place(const struct reader *reader, const char *path, char *where)
 {
     const struct yaml_node *node = yaml_index_find(&reader->index, path);
 
-    if (node == NULL)
+    if (node != NULL)
+        snprintf(where, WHERE_SIZE, "%.150s:%u:%u: %s", reader->file_name, node->value.line,
+                 node->value.column, path);
+    else
         fatal("config: '%s' was loaded but is not in the index", path);
-    snprintf(where, WHERE_SIZE, "%.150s:%u:%u: %s", reader->file_name, node->value.line,
-             node->value.column, path);
 }
 
 static int wrong_shape(struct reader *reader, const struct yaml_node *node, const char *form)
@@ -253,7 +254,7 @@ static int load(struct reader *reader, const void *bytes, size_t length)
 {
     static const cyaml_config_t cyaml = {.mem_fn = cyaml_mem, .flags = CYAML_CFG_NO_ALIAS};
     const size_t count = count_fields(config_fields);
-    struct schemas schemas;
+    struct schemas schemas = {.fields = {{.key = NULL}}};
     struct loaded *loaded = NULL;
     cyaml_err_t result;
     int error = 0;
@@ -280,19 +281,21 @@ int config_read_yaml(struct config_builder *builder, const char *file_name, cons
 {
     const char *slash = strrchr(file_name, '/');
     _cleanup_free_
-    struct reader *reader = malloc(sizeof(*reader));
+    struct reader *reader = NULL;
     _cleanup_free_
-    char *directory = strndup(file_name, slash == NULL ? 0 : (size_t)(slash - file_name) + 1);
+    char *directory = NULL;
     int error;
 
-    if (reader == NULL || directory == NULL) {
-        config_say(builder->message, "no memory left; free some and try again");
-        return -ENOMEM;
-    }
     if (length > CONFIG_YAML_MAX) {
         config_say(builder->message, "%.200s: larger than %d KiB; is this a VM's file?", file_name,
                    CONFIG_YAML_MAX >> 10);
         return -EINVAL;
+    }
+    reader = malloc(sizeof(*reader));
+    directory = strndup(file_name, slash == NULL ? 0 : (size_t)(slash - file_name) + 1);
+    if (reader == NULL || directory == NULL) {
+        config_say(builder->message, "no memory left; free some and try again");
+        return -ENOMEM;
     }
     reader->builder = builder;
     reader->file_name = file_name;

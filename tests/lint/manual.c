@@ -48,14 +48,14 @@ static void print_value(const struct config_field *field, const char *separator)
     print_synopsis(field->argument);
 }
 
-static void print_facts(const struct config_field *field, const char *list_fact)
+static void print_facts(const struct config_field *field, const char *list, const char *elements)
 {
     const char *initial = field->initial != NULL ? field->initial : field->initial_rule;
     char range[64];
 
     config_field_range(field, range, sizeof(range));
     if (field->element_size != 0)
-        printf(list_fact, field->element_max);
+        printf("%s up to %u %s.\n", list, field->element_max, elements);
     else if (range[0] != '\0')
         printf("Range: %s.\n", range);
     if (initial != NULL)
@@ -75,7 +75,7 @@ static void print_keys(const struct config_field *keys, const char *separator, b
         printf("\n%s", keys->manual);
         if (keys->required)
             printf("Always needed.\n");
-        print_facts(keys, "");
+        print_facts(keys, "", "");
     }
     printf(".El\n");
 }
@@ -88,7 +88,7 @@ static void print_run(const struct config_field *field)
     else
         print_synopsis(field->argument);
     printf("\n%s", field->manual);
-    print_facts(field, "The option may be given up to %u times.\n");
+    print_facts(field, "The option may be given", "times");
     if (field->keys != NULL)
         print_keys(field->keys, "=", true);
 }
@@ -103,7 +103,7 @@ static void print_yaml(const struct config_field *field)
     if (field->keys == NULL)
         print_synopsis(field->argument);
     printf("\n%s", field->manual);
-    print_facts(field, "The list may have up to %u elements.\n");
+    print_facts(field, "The list may have", "elements");
     if (field->keys != NULL)
         print_keys(field->keys, ":", false);
 }

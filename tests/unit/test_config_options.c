@@ -25,20 +25,21 @@ struct fixture {
     char file[48];
 };
 
-static int load(struct vm_config *config, struct vm_config_message *message, char *const *arguments)
+static int load(struct vm_config *config, struct vm_config_message *message,
+                const char *const *arguments)
 {
-    char *argv[ARGUMENTS_MAX + 2] = {(char[]){"run"}};
+    const char *argv[ARGUMENTS_MAX + 2] = {"run"};
     int argc = 1;
 
     while (arguments[argc - 1] != NULL) {
         argv[argc] = arguments[argc - 1];
         argc++;
     }
-    return vm_config_load(config, argc, argv, &limits, message);
+    return vm_config_load(config, argc, (char *const *)argv, &limits, message);
 }
 
 #define LOAD(config, message, ...)                                                                 \
-    load(config, message, (char *const[ARGUMENTS_MAX + 1]){__VA_ARGS__})
+    load(config, message, (const char *const[ARGUMENTS_MAX + 1]){__VA_ARGS__})
 
 static void write_file(const struct fixture *fixture, const char *text)
 {
@@ -140,7 +141,7 @@ static void options_replace_values_and_add_to_lists(void **state)
                         "policy: [block0=a, rng0=b]\n");
     // The file may stand anywhere: options win over it all the same.
     assert_int_equal(LOAD(&config, &message, "--cpus=4", "--serial=pty", "--rng=false",
-                          (char *)fixture->file, "--disk=path=two", "--policy=block0=c"),
+                          fixture->file, "--disk=path=two", "--policy=block0=c"),
                      0);
     snprintf(path, sizeof(path), "%s/k", fixture->directory);
     assert_string_equal(config.kernel, path);
@@ -165,16 +166,15 @@ static void an_option_can_take_stdio_from_the_file(void **state)
     struct vm_config_message message;
 
     write_file(fixture, "kernel: k\nserial: stdio\n");
-    assert_int_equal(LOAD(&config, &message, (char *)fixture->file, "--console=stdio"), -EINVAL);
-    assert_int_equal(
-        LOAD(&config, &message, (char *)fixture->file, "--console=stdio", "--serial=null"), 0);
+    assert_int_equal(LOAD(&config, &message, fixture->file, "--console=stdio"), -EINVAL);
+    assert_int_equal(LOAD(&config, &message, fixture->file, "--console=stdio", "--serial=null"), 0);
     assert_int_equal(config.consoles[0].mode, VM_STREAM_STDIO);
     assert_int_equal(config.serial.mode, VM_STREAM_NULL);
     vm_config_destroy(&config);
 }
 
 static const struct {
-    char *arguments[5];
+    const char *arguments[5];
     const char *message;
 } refused[] = {
     {{"--kernal=k"}, "run: unknown option '--kernal'; did you mean '--kernel'?"},
@@ -233,7 +233,7 @@ static void a_file_that_cannot_be_read_is_no_wrong_usage(void **state)
              "cannot read '%s': No such file or directory; check the name and its permissions",
              missing);
     assert_string_equal(message.text, expected);
-    assert_int_equal(LOAD(&config, &message, (char *)fixture->directory), -EISDIR);
+    assert_int_equal(LOAD(&config, &message, fixture->directory), -EISDIR);
 }
 
 int main(void)
