@@ -11,6 +11,7 @@
 // write. The eventfds must be non-blocking: they are read and written under the machine's lock.
 #pragma once
 
+#include "ipc/log.h"
 #include "vcpu/hypervisor.h"
 
 #include <stdbool.h>
@@ -44,6 +45,7 @@ struct msix {
     unsigned gsi_first;
     unsigned count; // of vectors and of sources
     uint16_t control;
+    struct log_limit refused;
     struct msix_entry table[MSIX_VECTORS_MAX];
     struct msix_entry routed[MSIX_VECTORS_MAX]; // what the hypervisor knows
     struct msix_source sources[MSIX_VECTORS_MAX];
@@ -68,6 +70,8 @@ uint64_t msix_pending_read(struct msix *msix, uint64_t offset, unsigned length);
 // The driver chose `vector` for a source; one that does not exist becomes MSIX_NO_VECTOR.
 void msix_source_select(struct msix *msix, unsigned source, uint16_t vector);
 uint16_t msix_source_vector(const struct msix *msix, unsigned source);
+// No source has a vector any more.
+void msix_sources_unassign(struct msix *msix);
 // Signals a source that belongs to the coordinator.
 void msix_source_raise(struct msix *msix, unsigned source);
 // Whether the source was signalled while it was not connected; forgets it.

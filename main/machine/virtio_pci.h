@@ -6,8 +6,9 @@
 // `struct virtio_transport_ops`, and the device's answers come back through the functions below.
 // Everything runs under the machine's lock, never waits, and never looks into guest memory.
 //
-// virtio_pci.c: capabilities and BARs. virtio_common.c: the common configuration. virtio_life.c:
-// status, start, reset. virtio_notify.c: doorbells. virtio_device.c: ISR and device configuration.
+// virtio_pci.c: BARs. virtio_capabilities.c: configuration space. virtio_common.c: the common
+// configuration. virtio_life.c: status, start, reset. virtio_notify.c: doorbells. virtio_device.c:
+// ISR and device configuration.
 #pragma once
 
 #include "devices/registry.h"
@@ -98,8 +99,9 @@ struct virtio_function {
     bool isr_config;
 
     // Life.
-    bool posted; // a process was told something that only Reset makes it forget
-    bool served; // a process was started with these queues
+    bool posted;  // the process was told something that only Reset makes it forget
+    bool started; // the process was told to start
+    bool served;  // this process or one before it was started with these queues
     bool resetting;
     uint32_t reset_serial;
     uint32_t serial; // of the last Reset or QueueReset
@@ -111,6 +113,7 @@ struct virtio_function {
     uint8_t config[VIRTIO_CONFIG_MAX];
     unsigned config_length;
 
+    struct log_limit refused;
     unsigned msix_offset; // of the capabilities that the guest can write
     unsigned window_offset;
 };
@@ -122,7 +125,8 @@ int virtio_pci_init(struct virtio_function *function, const struct virtio_functi
 
 // A process of this device is attached, verified and answered Hello with these device-specific
 // features and this configuration image. When the driver has already started the device, transport
-// `start` follows at once (with `resume` where another process served the queues). -EPROTO, and
+// `start` follows at once (with `resume` where another process served the queues); not while
+// DEVICE_NEEDS_RESET waits for the driver. -EPROTO, and
 // nothing changes, when it offers features that its kind may not have or lacks ones that the driver
 // accepted, or when the image is longer than VIRTIO_CONFIG_MAX.
 int virtio_pci_hello(struct virtio_function *function, uint64_t features, const void *config,
@@ -147,7 +151,7 @@ void virtio_pci_offline(struct virtio_function *function);
 // Power-on state of every register, BARs and MSI-X included; the process is told to reset when it
 // was used. Guest memory must not be given a new content before virtio_pci_quiet.
 void virtio_pci_machine_reset(struct virtio_function *function);
-// Whether the process uses no queue: no start is in effect, no reset is unanswered.
+// Whether the process remembers nothing of the driver: no start is in effect, no reset unanswered.
 bool virtio_pci_quiet(const struct virtio_function *function);
 // Whether the driver started the device; then *start says with what.
 bool virtio_pci_running_state(const struct virtio_function *function, struct virtio_start *start);
