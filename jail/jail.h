@@ -29,13 +29,14 @@ enum jail_stage {
     JAIL_UTS_NS,
     JAIL_CGROUP_NS,
     JAIL_SESSION,
-    JAIL_ROOT,
     JAIL_IDENTITY,
-    JAIL_LIMITS,
+    JAIL_NESTING,
+    JAIL_ROOT,
     JAIL_CAPABILITIES,
     JAIL_NO_NEW_PRIVS,
     JAIL_LANDLOCK,
     JAIL_DESCRIPTORS,
+    JAIL_LIMITS,
     JAIL_DEATH_SIGNAL,
     JAIL_EXEC,
     JAIL_SECCOMP,
@@ -43,7 +44,7 @@ enum jail_stage {
 };
 
 // How many of the first stages are namespaces.
-enum { JAIL_NAMESPACE_COUNT = JAIL_CGROUP_NS + 1 };
+#define JAIL_NAMESPACE_COUNT (JAIL_CGROUP_NS + 1)
 
 // One bit for each stage, for sets of stages.
 #define JAIL_BIT(stage) (UINT32_C(1) << (stage))
@@ -88,9 +89,9 @@ struct jail_limits {
 // Everything that is asked of one jail. The warden keeps one per process it starts; jail_spawn and
 // jail_verify only read it and keep no pointer into it.
 struct jail_spec {
-    const char *role;  // for messages: "block0"
-    int executable_fd; // O_RDONLY or O_PATH, close-on-exec; stays the caller's
-    char *const *argv; // NULL-terminated; the environment is empty
+    const char *role;        // for messages: "block0"
+    int executable_fd;       // O_RDONLY or O_PATH, close-on-exec; stays the caller's
+    const char *const *argv; // NULL-terminated; the environment is empty
     const struct jail_descriptor *descriptors;
     size_t descriptor_count; // ≤ JAIL_DESCRIPTORS_MAX
     struct jail_limits limits;
@@ -131,7 +132,8 @@ struct jail_facts {
 // The name of a stage ("user-ns", "landlock", …), as in `--allow-missing STAGE`.
 const char *jail_stage_name(enum jail_stage stage);
 
-// The stage of that name, or -EINVAL.
+// The stage of that name; -EINVAL when there is none; -EPERM for a stage that every kernel that
+// runs Bulkhead has, so that it cannot be left out.
 int jail_stage_from_name(const char *name);
 
 // What the stage does, in a few words for help texts and tables.

@@ -32,5 +32,5 @@ int jail_lockdown_install(const struct sock_filter *program, size_t count,
 
 // Reads the program, closes the descriptor (in every case), installs the program for the whole
 // process. After 0 only the system calls that it allows are left. Errors are those of the two
-// functions above. Needs 32 KiB of stack.
+// functions above. The program stays mapped, read-only, since the filter may forbid to unmap it.
 int jail_lockdown_filter(int steal_program_fd);
