@@ -34,7 +34,7 @@ int boot_image_of_file(struct boot_image *image, const char *name, const int *fd
         return boot_fail(failure, -errno, "%s cannot be examined: %s", name,
                          strerrordesc_np(errno));
     if (!S_ISREG(status.st_mode))
-        return boot_fail(failure, -EINVAL, "%s is not a regular file: give the path of a file",
+        return boot_fail(failure, -EINVAL, "%s is not a regular file; give the path of a file",
                          name);
     *image = (struct boot_image){
         .name = name,
@@ -82,7 +82,7 @@ int boot_image_load(const struct boot_image *image, uint64_t offset,
 
     if (length > 0 && !guest_range_ok(memory, to, length))
         return boot_fail(failure, -EFAULT,
-                         "%s does not fit into memory: give the VM more (--memory)", image->name);
+                         "%s does not fit into memory; give the VM more (--memory)", image->name);
     while (done < length) {
         uint64_t left = length - done;
         struct guest_vector vector;

@@ -26,7 +26,7 @@ int boot_map_make(struct boot_map *map, const struct guest_region *regions, unsi
     if (count == 0 || count > GUEST_REGIONS_MAX || regions[0].guest_address != 0 ||
         regions[0].size <= BOOT_HIGH_MEMORY || regions[0].size > MACHINE_HOLE_START)
         return boot_fail(failure, -EINVAL,
-                         "memory does not begin with a region of 1 MiB to 3 GiB: give the VM more "
+                         "memory does not begin with a region of 1 MiB to 3 GiB; give the VM more "
                          "(--memory)");
     *map = (struct boot_map){.low_end = regions[0].size, .top = regions[0].size};
     add(map, 0, BOOT_EBDA, BOOT_MAP_MEMORY);
