@@ -23,7 +23,7 @@ B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage
 comma := ,
 
 CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE -DBULKHEAD_VERSION='"$(VERSION)"' \
-	-DBULKHEAD_LIBEXEC='"$(PREFIX)/libexec/bulkhead"' -DPB_FIELD_32BIT
+	-DBULKHEAD_LIBEXEC='"$(PREFIX)/libexec/bulkhead"'
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	-Wundef -Wpointer-arith -Wwrite-strings -Wno-unused-parameter
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero \
