@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 // The prefix is read by whoever collects the lines (main/process_log.c): a digit in angle brackets.
-static void write_line(enum log_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void write_line(enum log_level level,
+                                                             const char *format, va_list arguments)
 {
     char line[LOG_LINE_MAX];
     int prefix = snprintf(line, sizeof(line), "<%d>", (int)level);

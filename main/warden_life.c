@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//
+// What happens while a VM runs: words of the coordinator and the loader, ends of processes, signals
+// of the user. Both peers may be compromised: what they may say is a permit table.
+#include "main/warden_state.h"
+
+#include "ipc/cleanup.h"
+#include "ipc/dispatch.h"
+#include "main/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#define STATUS_RESET 10
+#define STATUS_PANIC 11
+
+void warden_end(struct warden *warden, int status)
+{
+    if (warden->ended)
+        return;
+    warden->ended = true;
+    warden->status = status;
+    event_loop_stop(&warden->loop);
+}
+
+static void tell_coordinator(struct warden *warden, const warden_ToCoordinator *message)
+{
+    if (channel_send(&warden->coordinator, warden_ToCoordinator_fields, message, NULL, 0) == 0)
+        return;
+    user_message("the coordinator does not listen any more");
+    warden_end(warden, 1);
+}
+
+// --- the loader -------------------------------------------------------------------------------
+
+static void loader_done(struct warden *warden)
+{
+    event_loop_remove(&warden->loop, warden->loader_source);
+    channel_destroy(&warden->loader);
+}
+
+static int on_boot(void *owner, const void *boot, struct channel_descriptors *descriptors)
+{
+    struct warden *warden = owner;
+    warden_ToCoordinator message = {
+        .which_message = warden_ToCoordinator_boot_tag,
+        .message.boot = *(const warden_Boot *)boot,
+    };
+
+    tell_coordinator(warden, &message);
+    return 0;
+}
+
+static int on_load_failed(void *owner, const void *failed, struct channel_descriptors *descriptors)
+{
+    char reason[sizeof(((warden_LoadFailed *)0)->reason)];
+
+    snprintf(reason, sizeof(reason), "%s", ((const warden_LoadFailed *)failed)->reason);
+    for (char *at = reason; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    user_message("%s", reason);
+    warden_end(owner, 1);
+    return 0;
+}
+
+static const struct permit loader_permits[] = {
+    {warden_FromLoader_boot_tag, 1, 0, 0, "Boot", on_boot},
+    {warden_FromLoader_failed_tag, 1, 0, 0, "LoadFailed", on_load_failed},
+};
+
+static void on_loader(void *context, uint32_t events)
+{
+    struct warden *warden = context;
+    struct channel_descriptors descriptors;
+    warden_FromLoader answer;
+    const char *refused;
+    int got = channel_receive(&warden->loader, warden_FromLoader_fields, &answer, &descriptors, 1);
+
+    if (got == -EAGAIN)
+        return;
+    loader_done(warden); // it has one word to say
+    if (got == 1)
+        got = dispatch(loader_permits, array_size(loader_permits), answer.which_message, 0, warden,
+                       &answer.message, &descriptors, &refused);
+    else if (got == 0)
+        got = -EPIPE;
+    channel_descriptors_destroy(&descriptors);
+    if (got < 0) {
+        user_message("the loader failed before the kernel was loaded");
+        warden_end(warden, 1);
+    }
+}
+
+static int send_load(struct warden *warden, const struct channel *channel)
+{
+    const struct vm_config *config = warden->config;
+    warden_ToLoader message = {.which_message = warden_ToLoader_load_tag};
+    warden_Load *load = &message.message.load;
+    int fds[4];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < warden->region_count; i++)
+        load->regions[load->regions_count++] = (warden_MemoryRegion){
+            .guest_address = warden->regions[i].guest_address,
+            .size = warden->regions[i].size,
+            .offset = warden->regions[i].offset,
+        };
+    load->cpus = config->cpus;
+    load->has_initrd = warden->initrd_fd >= 0;
+    load->has_serial = true;
+    load->has_rtc = true;
+    snprintf(load->cmdline, sizeof(load->cmdline), "%s", config->cmdline);
+    fds[count++] = warden->memory_fd;
+    fds[count++] = warden->kernel_fd;
+    if (warden->initrd_fd >= 0)
+        fds[count++] = warden->initrd_fd;
+    fds[count++] = warden->loader_filter_fd;
+    return channel_send(channel, warden_ToLoader_fields, &message, fds, count);
+}
+
+int warden_load(struct warden *warden)
+{
+    struct channel theirs = {.fd = -1};
+    int error = channel_pair(&warden->loader, &theirs);
+
+    if (error < 0)
+        return error;
+    if (warden_process_start(warden, "loader", "loader", -1, theirs.fd) == NULL)
+        error = -ECHILD;
+    channel_destroy(&theirs);
+    error = error ? error : send_load(warden, &warden->loader);
+    if (error == 0)
+        warden->loader_source =
+            event_loop_add(&warden->loop, warden->loader.fd, EPOLLIN, on_loader, warden);
+    return error;
+}
+
+// --- the coordinator --------------------------------------------------------------------------
+
+static int on_ready(void *owner, const void *nothing, struct channel_descriptors *descriptors)
+{
+    struct warden *warden = owner;
+
+    for (unsigned i = 0; i < WARDEN_PROCESSES_MAX; i++) {
+        struct warden_process *process = &warden->processes[i];
+
+        if (process->jailed.pid != 0 && strcmp(process->id, "coordinator") == 0 &&
+            warden_process_verify(process) < 0)
+            warden_end(warden, 1);
+    }
+    return 0;
+}
+
+static int on_device_hello(void *owner, const void *hello, struct channel_descriptors *descriptors)
+{
+    struct warden *warden = owner;
+    unsigned index = ((const warden_DeviceHello *)hello)->index;
+    struct warden_process *process = warden_process_of_device(warden, index);
+    const warden_ToCoordinator verified = {
+        .which_message = warden_ToCoordinator_device_verified_tag,
+        .message.device_verified.index = index,
+    };
+
+    if (process == NULL)
+        return 0; // it has ended meanwhile
+    if (warden_process_verify(process) == 0)
+        tell_coordinator(warden, &verified);
+    else
+        warden_end(warden, 1);
+    return 0;
+}
+
+static int on_device_failed(void *owner, const void *body, struct channel_descriptors *descriptors)
+{
+    const warden_DeviceFailed *failed = body;
+    struct warden *warden = owner;
+    struct warden_process *process = warden_process_of_device(warden, failed->index);
+
+    if (failed->index >= warden->device_count)
+        return -EPROTO;
+    user_message("device %s failed: %s", warden->devices[failed->index].id, failed->reason);
+    if (process != NULL)
+        kill(process->jailed.pid, SIGKILL);
+    if (!warden->running)
+        warden_end(warden, 1);
+    return 0;
+}
+
+// Empties guest memory, so that the next boot finds what power-on gives: zeroes.
+static int on_reload(void *owner, const void *nothing, struct channel_descriptors *descriptors)
+{
+    struct warden *warden = owner;
+
+    if (warden->loader.fd >= 0)
+        return -EPROTO;
+    if (fallocate(warden->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  (off_t)warden->config->memory_bytes) < 0)
+        user_message("guest memory cannot be emptied: %s", strerror(errno));
+    else if (warden_load(warden) == 0)
+        return 0;
+    warden_end(warden, 1);
+    return 0;
+}
+
+static int on_running(void *owner, const void *nothing, struct channel_descriptors *descriptors)
+{
+    struct warden *warden = owner;
+
+    warden->running = true;
+    return 0;
+}
+
+static int on_ended(void *owner, const void *body, struct channel_descriptors *descriptors)
+{
+    static const int statuses[] = {
+        [warden_Ended_Reason_POWER_OFF] = 0,
+        [warden_Ended_Reason_RESET] = STATUS_RESET,
+        [warden_Ended_Reason_PANIC] = STATUS_PANIC,
+        [warden_Ended_Reason_FAILURE] = 1,
+        [warden_Ended_Reason_QUIT] = 0,
+    };
+    const warden_Ended *ended = body;
+
+    if ((unsigned)ended->reason >= array_size(statuses))
+        return -EPROTO;
+    if (ended->reason == warden_Ended_Reason_FAILURE || ended->reason == warden_Ended_Reason_PANIC)
+        user_message("%s", ended->detail);
+    warden_end(owner, statuses[ended->reason]);
+    return 0;
+}
+
+static const struct permit coordinator_permits[] = {
+    {warden_FromCoordinator_ready_tag, 1, 0, 0, "Ready", on_ready},
+    {warden_FromCoordinator_device_hello_tag, 1, 0, 0, "DeviceHello", on_device_hello},
+    {warden_FromCoordinator_device_failed_tag, 1, 0, 0, "DeviceFailed", on_device_failed},
+    {warden_FromCoordinator_reload_tag, 1, 0, 0, "Reload", on_reload},
+    {warden_FromCoordinator_running_tag, 1, 0, 0, "Running", on_running},
+    {warden_FromCoordinator_ended_tag, 1, 0, 0, "Ended", on_ended},
+};
+
+static void on_coordinator(void *context, uint32_t events)
+{
+    struct warden *warden = context;
+    struct channel_descriptors descriptors;
+    warden_FromCoordinator word;
+    const char *refused = NULL;
+    int got = channel_receive(&warden->coordinator, warden_FromCoordinator_fields, &word,
+                              &descriptors, 1);
+
+    if (got == -EAGAIN)
+        return;
+    if (got == 1)
+        got = dispatch(coordinator_permits, array_size(coordinator_permits), word.which_message, 0,
+                       warden, &word.message, &descriptors, &refused);
+    else if (got == 0)
+        got = -EPIPE;
+    channel_descriptors_destroy(&descriptors);
+    if (got == 0)
+        return;
+    if (refused != NULL)
+        user_message("the coordinator broke its protocol: %s", refused);
+    // Its end is reported by whoever reaps it; nothing more will be heard.
+    if (got != -EPIPE)
+        warden_end(warden, 1);
+    else
+        event_loop_remove(&warden->loop, warden->coordinator_source);
+}
+
+int warden_watch_coordinator(struct warden *warden)
+{
+    warden->coordinator_source =
+        event_loop_add(&warden->loop, warden->coordinator.fd, EPOLLIN, on_coordinator, warden);
+    return warden->coordinator_source < 0 ? warden->coordinator_source : 0;
+}
+
+// --- ends of processes, signals ----------------------------------------------------------------
+
+static void say_how(const struct warden_process *process, int wait_status)
+{
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
+        user_message("%s was stopped: it made a system call that its policy does not allow",
+                     process->id);
+    else if (WIFSIGNALED(wait_status))
+        user_message("%s was ended by signal %d (%s)", process->id, WTERMSIG(wait_status),
+                     strsignal(WTERMSIG(wait_status)));
+    else if (WEXITSTATUS(wait_status) != 0)
+        user_message("%s ended with status %d", process->id, WEXITSTATUS(wait_status));
+}
+
+void warden_process_ended(struct warden_process *process, int wait_status)
+{
+    struct warden *warden = process->warden;
+    warden_ToCoordinator message = {.which_message = warden_ToCoordinator_device_exited_tag};
+
+    say_how(process, wait_status);
+    if (process->device >= 0) {
+        message.message.device_exited.index = (uint32_t)process->device;
+        message.message.device_exited.pid = (uint32_t)process->jailed.pid;
+        message.message.device_exited.wait_status = wait_status;
+        tell_coordinator(warden, &message);
+        return;
+    }
+    // The loader has ended properly once its word was heard; the coordinator never ends by itself.
+    if (strcmp(process->id, "loader") != 0 || !WIFEXITED(wait_status) ||
+        WEXITSTATUS(wait_status) != 0)
+        warden_end(warden, 1);
+}
+
+void warden_signal(struct warden *warden, int signal)
+{
+    const warden_ToCoordinator button = {.which_message = warden_ToCoordinator_power_button_tag};
+
+    // The first SIGTERM asks the guest, the second does not.
+    if (signal == SIGTERM && warden->running && warden->signals++ == 0)
+        tell_coordinator(warden, &button);
+    else
+        warden_end(warden, 128 + signal);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+//
+// Finds and compiles the policy of one process: the user's file for it, the user's directory, the
+// built-in one.
+#include "main/warden_state.h"
+
+#include "ipc/cleanup.h"
+#include "jail/policy/policy.h"
+#include "main/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const char *own_file(const struct vm_config *config, const char *id)
+{
+    for (uint32_t i = 0; i < config->policy_count; i++)
+        if (strcmp(config->policies[i].id, id) == 0)
+            return config->policies[i].path;
+    return NULL;
+}
+
+static int load_file(const struct vm_config *config, const char *path, struct policy **policy,
+                     struct policy_diagnostics *diagnostics)
+{
+    const char *directories[] = {config->policy_dir};
+    const struct policy_source source = {
+        .path = path,
+        .directories = directories,
+        .directory_count = config->policy_dir != NULL,
+    };
+
+    return policy_load(&source, policy, diagnostics);
+}
+
+static int load(const struct vm_config *config, const char *id, const char *name,
+                struct policy **policy, struct policy_diagnostics *diagnostics)
+{
+    const char *path = own_file(config, id);
+    char in_directory[VM_PATH_SIZE];
+
+    if (path != NULL)
+        return load_file(config, path, policy, diagnostics);
+    if (config->policy_dir != NULL) {
+        snprintf(in_directory, sizeof(in_directory), "%s/%s.policy", config->policy_dir, name);
+        if (access(in_directory, F_OK) == 0)
+            return load_file(config, in_directory, policy, diagnostics);
+    }
+    return policy_load_builtin(name, policy, diagnostics);
+}
+
+static int program_to_memfd(const struct policy_program *program)
+{
+    size_t bytes = program->count * sizeof(program->insns[0]);
+    _cleanup_fd_
+    int fd = memfd_create("seccomp-program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return -errno;
+    if (write(fd, program->insns, bytes) != (ssize_t)bytes)
+        return -EIO;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+        return -errno;
+    return steal_fd(&fd);
+}
+
+static void explain(const char *id, int error, const struct policy_diagnostics *diagnostics)
+{
+    char summary[512];
+
+    policy_diagnostics_summary(diagnostics, summary, sizeof(summary));
+    if (summary[0] != '\0')
+        user_message("policy of %s: %s", id, summary);
+    else
+        user_message("policy of %s cannot be loaded: %s; see bulkhead-policy(1)", id,
+                     strerror(-error));
+}
+
+int warden_policy_compile(const struct vm_config *config, const char *id, const char *name)
+{
+#ifdef BULKHEAD_SANITIZE
+    // Sanitizers map memory whenever they like: calls outside the policy are logged, not stopped.
+    const struct policy_options options = {.violation = POLICY_VIOLATION_LOG};
+#else
+    const struct policy_options options = {.violation = POLICY_VIOLATION_AS_WRITTEN};
+#endif
+    struct policy_diagnostics diagnostics = {0};
+    struct policy_program program = {0};
+    struct policy *policy = NULL;
+    int result = load(config, id, name, &policy, &diagnostics);
+
+    if (result == 0)
+        result = policy_compile(policy, &options, &program, &diagnostics);
+    if (result == 0)
+        result = program_to_memfd(&program);
+    if (result < 0)
+        explain(id, result, &diagnostics);
+    policy_program_destroy(&program);
+    policy_destroy(policy);
+    policy_diagnostics_clear(&diagnostics);
+    return result;
+}
