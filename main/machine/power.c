@@ -5,18 +5,12 @@
 
 #include "main/machine/layout.h"
 
-#include <stdbool.h>
-
 #define WINDOW_START MACHINE_PORT_SLEEP_CONTROL
 #define WINDOW_SIZE (MACHINE_PORT_GED - MACHINE_PORT_SLEEP_CONTROL + 1)
 
 // ACPI 6.5, table 4.25: sleep control register.
 #define SLEEP_ENABLE 0x20u
 #define SLEEP_TYPE(value) (((value) >> 2) & 7u)
-
-// ICH9 data sheet, 13.7.5: a rising RST_CPU resets; SYS_RST and FULL_RST only say how.
-#define RESET_CPU 0x04u
-#define RESET_CONTROL_STORED 0x0au // SYS_RST, FULL_RST
 
 static void tell(const struct power *power, enum machine_event event)
 {
@@ -99,7 +93,6 @@ int power_attach(struct power *power, struct bus *bus)
 void power_reset(struct power *power)
 {
     take_events(power);
-    power->reset_control = 0;
 }
 
 void power_button_press(struct power *power)
@@ -110,18 +103,4 @@ void power_button_press(struct power *power)
         hypervisor_line(power->host->hypervisor, MACHINE_IRQ_GED, false);
     power->events |= MACHINE_GED_POWER_BUTTON;
     hypervisor_line(power->host->hypervisor, MACHINE_IRQ_GED, true);
-}
-
-uint8_t power_reset_control_read(const struct power *power)
-{
-    return power->reset_control;
-}
-
-void power_reset_control_write(struct power *power, uint8_t value)
-{
-    bool rising = (value & RESET_CPU) && !(power->reset_control & RESET_CPU);
-
-    power->reset_control = value & (RESET_CPU | RESET_CONTROL_STORED);
-    if (rising)
-        tell(power, MACHINE_EVENT_RESET);
 }
