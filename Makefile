@@ -145,3 +145,40 @@ endef
 $(foreach name,$(DEVICES),$(eval $(call device,$(name))))
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# --- tests ------------------------------------------------------------------------------------
+TEST_LIBS := $(call libs,main/machine main/boot main/config vcpu vcpu/x86_64 jail jail/policy memory ipc)
+TEST_LINK := -lcmocka -lprotobuf-nanopb -lseccomp -lcyaml -lyaml -luring -pthread
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/test/unit/%,$(wildcard tests/unit/test_*.c))
+DEVICE_TESTS := $(patsubst tests/device/%.c,$(B)/test/device/%,$(wildcard tests/device/test_*.c))
+VM_TESTS := $(wildcard tests/vm/test_*)
+UNIT_SHARED := $(B)/obj/tests/unit/scripted_hypervisor.o $(B)/obj/devices/registry.o \
+	$(B)/obj/devices/terminal.o $(call obj,$(wildcard main/process_filter*.c))
+DEVICE_SHARED := $(call obj,$(filter-out tests/device/test_%.c,$(wildcard tests/device/*.c)))
+
+$(B)/test/jail_probe: $(B)/obj/tests/unit/jail_probe.o $(B)/obj/jail/lockdown.o
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) $^ -pthread -o $@
+
+$(B)/test/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_SHARED) $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(TEST_LINK) -o $@
+
+$(B)/test/device/%: $(B)/obj/tests/device/%.o $(DEVICE_SHARED) $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(TEST_LINK) -o $@
+
+.PHONY: check check-unit check-device check-vm check-fresh lint install clean demo demo-shell bench bench-quick
+check-unit: $(UNIT_TESTS) $(B)/test/jail_probe $(B)/bulkhead
+	@tests/run $(B)/log/unit $(UNIT_TESTS)
+check-device: all $(DEVICE_TESTS)
+	@tests/run $(B)/log/device $(DEVICE_TESTS)
+check-vm: all $(VM_PROGRAMS)
+	@tests/run $(B)/log/vm $(VM_TESTS)
+lint: all
+	@tests/run $(B)/log/lint tests/lint/run
