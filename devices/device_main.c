@@ -136,7 +136,7 @@ static int lock_down(struct device *device)
     channel_descriptors_destroy(&device->descriptors);
     device->attach = NULL;
     forget_startup_pages();
-    return jail_lockdown_filter(program);
+    return jail_lockdown_filter(steal_fd(&program));
 }
 
 static int say_hello(struct device *device)
