@@ -101,6 +101,8 @@ int jail_facts_read_status(int proc, const char *name, struct jail_facts *facts)
     facts->seccomp_filters = number(text, "Seccomp_filters", 10, &complete);
     facts->no_new_privs = number(text, "NoNewPrivs", 10, &complete) == 1;
     facts->threads = number(text, "Threads", 10, &complete);
+    facts->session = number(text, "NSsid", 10, &complete);
+    facts->umask = number(text, "Umask", 8, &complete);
     for (size_t i = 0; i < array_size(sets); i++)
         facts->capabilities[i] = number(text, sets[i], 16, &complete);
     four_numbers(text, "Uid", facts->uid, &complete);

@@ -122,6 +122,8 @@ struct jail_facts {
     gid_t gid[4];
     unsigned groups; // number of supplementary groups
     unsigned threads;
+    pid_t session; // its leader, as the caller's PID namespace sees it
+    mode_t umask;
     uint64_t executable_size; // 0 unless from jail_describe, as all below
     uint64_t pss;             // proportional set size: anonymous + file + shared
     uint64_t pss_anonymous;

@@ -80,18 +80,10 @@ static int check_namespaces(struct look *look)
 
 static int check_session(struct look *look)
 {
-    char text[8192];
-    const char *session, *mask;
-    ssize_t length = jail_proc_read(look->proc, "status", text, sizeof(text));
-
-    if (length < 0)
-        return length;
-    session = jail_proc_field(text, "NSsid");
-    mask = jail_proc_field(text, "Umask");
-    if (!session || atoi(session) != look->jailed->pid)
+    if (look->facts.session != look->jailed->pid)
         return jail_complain(look, "it does not lead a session of its own");
-    if (!mask || strtoul(mask, NULL, 8) != 077)
-        return jail_complain(look, "its umask is not 077");
+    if (look->facts.umask != 077)
+        return jail_complain(look, "its umask is %03o, not 077", look->facts.umask);
     return 0;
 }
 

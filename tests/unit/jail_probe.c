@@ -46,6 +46,16 @@ static int open_above_root(const struct probe_host *host)
     return ended(open("../../../../etc/passwd", O_RDONLY));
 }
 
+// The empty root itself: only Landlock forbids to list it.
+static int open_root(const struct probe_host *host)
+{
+    int fd = open("/", O_RDONLY | O_DIRECTORY);
+    int error = ended(fd);
+
+    close(fd);
+    return fd >= 0 && !host->landlock ? EACCES : error;
+}
+
 static int create_file(const struct probe_host *host)
 {
     return ended(open("/new", O_RDWR | O_CREAT, 0600));
@@ -325,6 +335,7 @@ static const struct {
     {"open a file of the host", open_host_file, ENOENT},
     {"open /proc", open_proc, ENOENT},
     {"open above the root", open_above_root, ENOENT},
+    {"list the root", open_root, EACCES},
     {"create a file", create_file, EROFS},
     {"make a directory", make_directory, EROFS},
     {"make a device", make_device, EROFS},

@@ -3,6 +3,7 @@
 // What the jail's tests and their prisoner say to each other, one packet each.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,6 +17,7 @@ struct probe_host {
     uid_t uid;
     uint16_t tcp_port;      // something listens there, outside
     char abstract_name[16]; // and here
+    bool landlock;          // the kernel has it
     uint64_t descriptors, tasks, address_space, file_size;
 };
 

@@ -176,7 +176,7 @@ static void start_with_filter(struct prisoner *prisoner, const char *command, in
     prisoner->descriptors[1] = (struct jail_descriptor){filter, PROBE_FILTER};
     prisoner->spec.descriptor_count = 2;
     prisoner->spec.limits.tasks = 2;
-    prisoner->spec.allow_missing = 0;
+    prisoner->spec.allow_missing = JAIL_BIT(JAIL_LANDLOCK);
     prisoner_start(prisoner, theirs, 0, false);
     close(filter);
 }
