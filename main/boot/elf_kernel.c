@@ -66,9 +66,10 @@ static int check_segment(const Elf64_Phdr *segment, uint64_t file_size, uint64_t
     return 0;
 }
 
+// One with data but without memory is not empty: check_segment refuses it.
 static bool is_loaded(const Elf64_Phdr *segment)
 {
-    return segment->p_type == PT_LOAD && segment->p_memsz > 0;
+    return segment->p_type == PT_LOAD && (segment->p_memsz > 0 || segment->p_filesz > 0);
 }
 
 // Both have passed check_segment, so that the sums do not wrap.

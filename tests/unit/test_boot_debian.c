@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //
-// The kernels that the VM tests boot, Debian's vmlinuz and the vmlinux out of it, through the loader's
-// parsers: read from the files as the loader reads them. Skipped where no kernel has been fetched yet.
+// The kernels that the VM tests boot, Debian's vmlinuz and the vmlinux out of it, through the
+// loader's parsers: read from the files as the loader reads them. Skipped where no kernel has been
+// fetched yet.
 #include "tests/unit/boot_fixture.h"
 
 #include "main/boot/linux_boot.h"
@@ -75,8 +76,7 @@ static void bzimage_of_debian_is_loaded(void **unused)
 
     (void)unused;
     assert_int_equal(state.protocol, BOOT_LINUX64);
-    assert_int_equal(
-        guest_read(memory, guest_address(state.argument), &params, sizeof(params)), 0);
+    assert_int_equal(guest_read(memory, guest_address(state.argument), &params, sizeof(params)), 0);
     setup = (params.header.setup_sects + 1u) * 512u;
     assert_guest_bytes(memory, state.entry - 0x200, file.bytes + setup,
                        (size_t)params.header.syssize * 16);

@@ -185,6 +185,7 @@ static const struct refusal refusals[] = {
     {"headers behind the end", HEADER(e_phoff), 8, FILE_SIZE - 100, -ENODATA, "truncated"},
     {"headers wrap", HEADER(e_phoff), 8, -UINT64_C(64), -ENODATA, "truncated"},
     {"more data than memory", SEGMENT(DATA, p_memsz), 8, 0x7ff, -ENOEXEC, "more data than memory"},
+    {"data without memory", SEGMENT(DATA, p_memsz), 8, 0, -ENOEXEC, "more data than memory"},
     {"data behind the end", SEGMENT(DATA, p_offset), 8, FILE_SIZE - 0x7ff, -ENODATA, "truncated"},
     {"data wraps", SEGMENT(DATA, p_offset), 8, UINT64_MAX, -ENODATA, "truncated"},
     {"memory wraps", SEGMENT(DATA, p_memsz), 8, UINT64_MAX, -ENOEXEC, "wraps"},
