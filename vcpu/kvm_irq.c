@@ -8,33 +8,25 @@
 
 #include <string.h>
 
-#define PIC_PINS 8u // of each of the two
-
 // All routes of the VM: the kernel takes them as one table (KVM API 4.52).
 struct route_table {
     struct kvm_irq_routing header;
-    struct kvm_irq_routing_entry entries[2 * PIC_PINS + HYPERVISOR_GSI_MAX];
+    struct kvm_irq_routing_entry entries[HYPERVISOR_GSI_MAX];
 };
 
 static_assert(offsetof(struct route_table, entries) == sizeof(struct kvm_irq_routing),
               "entries follow the header");
 
-static void add_pin(struct route_table *table, unsigned gsi, unsigned chip, unsigned pin)
-{
-    table->entries[table->header.nr++] = (struct kvm_irq_routing_entry){
-        .gsi = gsi,
-        .type = KVM_IRQ_ROUTING_IRQCHIP,
-        .u.irqchip = {.irqchip = chip, .pin = pin},
-    };
-}
-
+// To the IOAPIC alone: the kernel's PIC is never connected. Its lines would reach the first vCPU
+// through LINT0 with vectors that a hardware-reduced guest has never set up.
 static void add_lines(struct route_table *table)
 {
-    for (unsigned gsi = 0; gsi < 2 * PIC_PINS; gsi++)
-        add_pin(table, gsi, gsi < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-                gsi % PIC_PINS);
     for (unsigned gsi = 0; gsi < HYPERVISOR_GSI_MSI_FIRST; gsi++)
-        add_pin(table, gsi, KVM_IRQCHIP_IOAPIC, gsi);
+        table->entries[table->header.nr++] = (struct kvm_irq_routing_entry){
+            .gsi = gsi,
+            .type = KVM_IRQ_ROUTING_IRQCHIP,
+            .u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi},
+        };
 }
 
 static void add_message(struct route_table *table, unsigned gsi, const struct kvm_message *message)
