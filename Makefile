@@ -95,6 +95,23 @@ $(PROTO_LIB): $(PROTOS:%=$(B)/obj/gen/proto/%.pb.o)
 	@rm -f $@
 	$(Q)ar crs $@ $^
 
+# Names that policies may use; then the policies themselves, each with the filter that it compiles to.
+POLICY_TABLES := $(B)/gen/policy_constants.inc $(B)/gen/policy_calls.inc
+POLICIES := $(sort $(wildcard policies/x86_64/*.policy))
+$(POLICY_TABLES) &: jail/policy/constants.sh jail/policy/constants.list
+	$(say) GEN $@
+	$(Q)jail/policy/constants.sh $(B)/gen
+$(B)/obj/jail/policy/constants.o $(B)/obj/jail/policy/names.o: $(POLICY_TABLES)
+$(B)/tools/policy_embed: $(B)/obj/jail/policy/embed/embed.o \
+		$(filter-out %/builtin.o,$(call obj,$(call src,jail/policy)))
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $^ -lseccomp -o $@
+$(B)/gen/policy_builtin.inc: $(B)/tools/policy_embed $(POLICIES)
+	$(say) GEN $@
+	$(Q)$(B)/tools/policy_embed $@ $(POLICIES)
+$(B)/obj/jail/policy/builtin.o: $(B)/gen/policy_builtin.inc
+
 # --- objects and libraries --------------------------------------------------------------------
 $(B)/obj/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //
-// What a parsed policy is made of. Private to jail/policy/ and its tests: everybody else uses policy.h.
-// All strings and arrays belong to the policy and die with it.
+// What a parsed policy is made of. Private to jail/policy/ and its tests: everybody else uses
+// policy.h. All strings and arrays belong to the policy and die with it.
 #pragma once
 
+#include "ipc/cleanup.h"
 #include "jail/policy/policy.h"
-
-#include <stdlib.h>
 
 #define POLICY_CALL_MAX 0x3fffffffU // numbers above belong to the x32 ABI and are always refused
 #define POLICY_ERRNO_MAX 4095U      // MAX_ERRNO of the kernel
 #define POLICY_NESTING_MAX 16       // parentheses in one expression
 #define POLICY_TOKENS_MAX 8192      // words in one statement
 #define POLICY_NONE UINT32_MAX      // "no node", "no rule"
-
-#define _cleanup_policy_free_ __attribute__((cleanup(policy_free_pointer)))
-static inline void policy_free_pointer(void *pointer)
-{
-    free(*(void **)pointer);
-}
 
 enum policy_operator {
     OP_EQUAL,
@@ -147,7 +140,8 @@ int policy_merge(struct policy *policy, struct policy_diagnostics *diagnostics);
 
 // ---------------------------------------------------------------------------- names
 
-// The nearest name by edit distance, or NULL if none is near. The string lives for ever.
+// The better of `best` (which is *distance away from the word) and a candidate, by edit distance;
+// *distance is kept up. Start with NULL and UINT32_MAX; NULL stays if no candidate is near.
 const char *policy_suggest(const char *word, size_t length, const char *best, unsigned *distance,
                            const char *candidate);
 const char *policy_call_suggestion(const char *word, size_t length);
@@ -157,8 +151,9 @@ struct policy_constant {
     const char *name;
     uint64_t value;
 };
-// All constants, sorted by name.
-const struct policy_constant *policy_constants(size_t *count);
+// All constants, sorted by name; index < policy_constant_count().
+size_t policy_constant_count(void);
+struct policy_constant policy_constant_at(size_t index);
 
 struct call_group {
     const char *name;
@@ -176,7 +171,7 @@ struct policy_position {
 };
 
 // Records a message about a place in a text. `expected` and `suggestion` may be NULL.
-__attribute__((format(printf, 7, 8))) void
-policy_report(struct policy_diagnostics *diagnostics, const struct policy *policy,
-              enum policy_severity severity, const struct policy_position *position,
-              const char *expected, const char *suggestion, const char *format, ...);
+__attribute__((format(printf, 7, 8))) void policy_report(
+    struct policy_diagnostics *diagnostics, const struct policy *policy,
+    enum policy_severity severity, const struct policy_position *position, const char *expected,
+    const char *suggestion, const char *format, ...);

@@ -2,14 +2,14 @@
 //
 // Sandbox policies: from text to seccomp filters, and back to words that people understand.
 //
-// The language is that of minijail and crosvm, documented in bulkhead-policy(5). A policy is read with
-// policy_load(), which never runs anything and opens only the file that it is told to open and what
-// that file includes. A loaded policy is constant: it can be compiled, asked (policy_decide), listed,
-// compared and explained, in any order.
+// The language is that of minijail and crosvm, documented in bulkhead-policy(5). A policy is read
+// with policy_load(), which never runs anything and opens only the file that it is told to open and
+// what that file includes. A loaded policy is constant: it can be compiled, asked (policy_decide),
+// listed, compared and explained, in any order.
 //
-// Trust: policy text comes from the user who starts the VM, or is built in. It is parsed with bounds
-// all the same. Nothing in this folder sees a byte that a guest wrote, except for the numbers of a
-// violating call, which are only printed.
+// Trust: policy text comes from the user who starts the VM, or is built in. It is parsed with
+// bounds all the same. Nothing in this folder sees a byte that a guest wrote, except for the
+// numbers of a violating call, which are only printed.
 #pragma once
 
 #include <linux/filter.h>
@@ -75,7 +75,8 @@ struct policy_source {
 
 // Parses a policy and all that it includes. `diagnostics` may be NULL and otherwise receives errors
 // and warnings. On success *out is the caller's (policy_destroy).
-// Errors: -EINVAL (the text; see diagnostics), -ENOENT, -EACCES and so on (the file), -EFBIG, -ENOMEM.
+// Errors: -EINVAL (the text; see diagnostics), -ENOENT, -EACCES and so on (the file), -EFBIG,
+// -ENOMEM.
 int policy_load(const struct policy_source *source, struct policy **out,
                 struct policy_diagnostics *diagnostics);
 // Loads the built-in policy `name` ("block"), see builtin.h. Error besides: -ENOENT.
@@ -88,9 +89,9 @@ const char *policy_name(const struct policy *policy);
 
 // ---------------------------------------------------------------------------- compiling
 
-// What happens to a call that the policy does not allow. It takes the place of the default action and
-// of every kill, kill-process, kill-thread and trap; `return ERRNO`, `log`, `trace` and `user-notify`
-// rules stay, and another architecture's calls are always killed.
+// What happens to a call that the policy does not allow. It takes the place of the default action
+// and of every kill, kill-process, kill-thread and trap; `return ERRNO`, `log`, `trace` and
+// `user-notify` rules stay, and another architecture's calls are always killed.
 enum policy_violation {
     POLICY_VIOLATION_AS_WRITTEN, // @default, or kill-process without it
     POLICY_VIOLATION_LOG,        // audit: the kernel logs the call and lets it go on
@@ -136,8 +137,8 @@ struct policy_rule {
     unsigned line, column;
 };
 
-// Rules in the order in which they were written; `{a, b}: …` counts once for each call. Strings live
-// as long as the policy.
+// Rules in the order in which they were written; `{a, b}: …` counts once for each call. Strings
+// live as long as the policy.
 size_t policy_rule_count(const struct policy *policy);
 struct policy_rule policy_rule_at(const struct policy *policy, size_t index);
 
