@@ -137,7 +137,7 @@ static bool was_given(const struct config_builder *builder, const char *key)
 }
 
 // The file's name without directory and suffix, with '_' for what a name cannot have.
-static void default_name(struct vm_config *config, const char *file_name)
+void config_default_name(char name[VM_NAME_SIZE], const char *file_name, int pid)
 {
     const char *slash = file_name == NULL ? NULL : strrchr(file_name, '/');
     const char *base = slash == NULL ? file_name : slash + 1;
@@ -145,23 +145,23 @@ static void default_name(struct vm_config *config, const char *file_name)
     size_t length;
 
     if (base == NULL || base[0] == '\0') {
-        snprintf(config->name, sizeof(config->name), "vm-%d", (int)getpid());
+        snprintf(name, VM_NAME_SIZE, "vm-%d", pid);
         return;
     }
     dot = strrchr(base, '.');
     length = dot == NULL || dot == base ? strlen(base) : (size_t)(dot - base);
-    if (length >= sizeof(config->name))
-        length = sizeof(config->name) - 1;
+    if (length >= VM_NAME_SIZE)
+        length = VM_NAME_SIZE - 1;
     for (size_t i = 0; i < length; i++) {
         bool word = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
                            base[i]) != NULL;
         bool inner = i > 0 && strchr("-_.", base[i]) != NULL;
 
-        config->name[i] = base[i];
+        name[i] = base[i];
         if (!word && !inner)
-            config->name[i] = i > 0 ? '_' : 'v';
+            name[i] = i > 0 ? '_' : 'v';
     }
-    config->name[length] = '\0';
+    name[length] = '\0';
 }
 
 static uint32_t stdio_users(const struct vm_config *config, bool consoles_only)
@@ -294,7 +294,7 @@ int config_builder_finish(struct config_builder *builder, const char *file_name)
     int error = 0;
 
     if (config->name[0] == '\0')
-        default_name(config, file_name);
+        config_default_name(config->name, file_name, (int)getpid());
     if (config->kernel == NULL) {
         config_say(builder->message,
                    "no kernel: name one with --kernel FILE, or with 'kernel: FILE' "

@@ -36,6 +36,9 @@ int config_element_end(struct config_builder *builder, const struct config_field
 // `file_name` may be NULL. Returns 0, -EINVAL or -ENOMEM.
 int config_builder_finish(struct config_builder *builder, const char *file_name);
 
+// The name of a VM that was given none: of its file, or "vm-PID" of its warden without one.
+void config_default_name(char name[VM_NAME_SIZE], const char *file_name, int pid);
+
 // The message for a word that no row has: "WHERE: unknown KIND 'DASHES KEY'; …". `list` says where
 // all of them are. Returns -EINVAL.
 struct config_unknown {
