@@ -251,7 +251,7 @@ int supervisor_spawned(struct supervisor *supervisor, const warden_DeviceSpawned
     struct supervised *device;
     int error;
 
-    if (spawned->index >= supervisor->count || descriptors->count != spawned->roles_count + 2)
+    if (spawned->index >= supervisor->count || descriptors->count != spawned->roles_count + 2u)
         return -EPROTO;
     device = &supervisor->devices[spawned->index];
     if (device->state != DEVICE_AWAITED && device->state != DEVICE_OFFLINE)

@@ -279,13 +279,13 @@ int warden_open(struct warden *warden)
 
     warden->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     error = error ? error : open_libexec(warden);
-    error = error ? error : open_kvm(warden);
     error = error ? error : open_named(config->kernel, "kernel", &warden->kernel_fd);
     if (config->initrd != NULL)
         error = error ? error : open_named(config->initrd, "initrd", &warden->initrd_fd);
     error = error ? error : open_devices(warden);
     error = error ? error : check_policy_ids(warden);
     error = error ? error : compile_policies(warden);
+    error = error ? error : open_kvm(warden);
     return error ? error : make_memory(warden);
 }
 

@@ -5,6 +5,7 @@
 #include "main/warden_state.h"
 
 #include "ipc/cleanup.h"
+#include "jail/policy/builtin.h"
 #include "jail/policy/policy.h"
 #include "main/message.h"
 
@@ -36,31 +37,27 @@ static int load_file(const struct vm_config *config, const char *path, struct po
     return policy_load(&source, policy, diagnostics);
 }
 
-static int load(const struct vm_config *config, const char *id, const char *name,
-                struct policy **policy, struct policy_diagnostics *diagnostics)
+// The file that stands in for the built-in policy, or NULL.
+static const char * override(const struct vm_config *config, const char *id, const char *name,
+                             char in_directory[VM_PATH_SIZE])
 {
     const char *path = own_file(config, id);
-    char in_directory[VM_PATH_SIZE];
 
-    if (path != NULL)
-        return load_file(config, path, policy, diagnostics);
-    if (config->policy_dir != NULL) {
-        snprintf(in_directory, sizeof(in_directory), "%s/%s.policy", config->policy_dir, name);
-        if (access(in_directory, F_OK) == 0)
-            return load_file(config, in_directory, policy, diagnostics);
-    }
-    return policy_load_builtin(name, policy, diagnostics);
+    if (path != NULL || config->policy_dir == NULL)
+        return path;
+    snprintf(in_directory, VM_PATH_SIZE, "%s/%s.policy", config->policy_dir, name);
+    return access(in_directory, F_OK) == 0 ? in_directory : NULL;
 }
 
-static int program_to_memfd(const struct policy_program *program)
+static int program_to_memfd(const struct sock_filter *insns, unsigned count)
 {
-    size_t bytes = program->count * sizeof(program->insns[0]);
+    size_t bytes = count * sizeof(insns[0]);
     _cleanup_fd_
     int fd = memfd_create("seccomp-program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (fd < 0)
         return -errno;
-    if (write(fd, program->insns, bytes) != (ssize_t)bytes)
+    if (write(fd, insns, bytes) != (ssize_t)bytes)
         return -EIO;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         return -errno;
@@ -79,27 +76,65 @@ static void explain(const char *id, int error, const struct policy_diagnostics *
                      strerror(-error));
 }
 
-int warden_policy_compile(const struct vm_config *config, const char *id, const char *name)
+static int compile_file(const struct vm_config *config, const char *id, const char *path,
+                        const struct policy_options *options)
 {
-#ifdef BULKHEAD_SANITIZE
-    // Sanitizers map memory whenever they like: calls outside the policy are logged, not stopped.
-    const struct policy_options options = {.violation = POLICY_VIOLATION_LOG};
-#else
-    const struct policy_options options = {.violation = POLICY_VIOLATION_AS_WRITTEN};
-#endif
     struct policy_diagnostics diagnostics = {0};
     struct policy_program program = {0};
     struct policy *policy = NULL;
-    int result = load(config, id, name, &policy, &diagnostics);
+    int result = load_file(config, path, &policy, &diagnostics);
 
     if (result == 0)
-        result = policy_compile(policy, &options, &program, &diagnostics);
+        result = policy_compile(policy, options, &program, &diagnostics);
     if (result == 0)
-        result = program_to_memfd(&program);
+        result = program_to_memfd(program.insns, program.count);
     if (result < 0)
         explain(id, result, &diagnostics);
     policy_program_destroy(&program);
     policy_destroy(policy);
     policy_diagnostics_clear(&diagnostics);
+    return result;
+}
+
+#ifdef BULKHEAD_SANITIZE
+// Sanitizers map memory whenever they like: calls outside the policy are logged, not stopped.
+static int builtin_program(const char *name)
+{
+    const struct policy_options options = {.violation = POLICY_VIOLATION_LOG};
+    struct policy_program program = {0};
+    struct policy *policy = NULL;
+    int result = policy_load_builtin(name, &policy, NULL);
+
+    if (result == 0)
+        result = policy_compile(policy, &options, &program, NULL);
+    if (result == 0)
+        result = program_to_memfd(program.insns, program.count);
+    policy_program_destroy(&program);
+    policy_destroy(policy);
+    return result;
+}
+#else
+// Built-in policies were compiled with the program.
+static int builtin_program(const char *name)
+{
+    const struct builtin_policy *policy = builtin_policy_find(name);
+
+    return policy != NULL ? program_to_memfd(policy->insns, policy->count) : -ENOENT;
+}
+#endif
+
+int warden_policy_compile(const struct vm_config *config, const char *id, const char *name)
+{
+    static const struct policy_options as_written = {.violation = POLICY_VIOLATION_AS_WRITTEN};
+    char in_directory[VM_PATH_SIZE];
+    const char *path = override(config, id, name, in_directory);
+    int result;
+
+    if (path != NULL)
+        return compile_file(config, id, path, &as_written);
+    result = builtin_program(name);
+    if (result < 0)
+        user_message("the built-in policy of %s is not there: %s; build Bulkhead again", id,
+                     strerror(-result));
     return result;
 }
