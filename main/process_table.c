@@ -21,7 +21,7 @@ static void cell_role(char *text, size_t size, const struct process_row *row)
     snprintf(text, size, "%s%s", row->thread != 0 ? "  " : "", row->role);
 }
 
-static void cell_executable(char *text, size_t size, const struct process_row *row)
+static void cell_program(char *text, size_t size, const struct process_row *row)
 {
     if (row->thread == 0)
         snprintf(text, size, "%llu KiB",
@@ -86,7 +86,7 @@ static void cell_capabilities(char *text, size_t size, const struct process_row 
 
     text[0] = '\0';
     if (held == 0)
-        snprintf(text, size, bounding == 0 ? "none" : "none (%d in the bounding set)",
+        snprintf(text, size, bounding == 0 ? "none" : "none, %d bounding",
                  __builtin_popcountll(bounding));
     else if (__builtin_popcountll(held) > CAPABILITIES_LISTED)
         snprintf(text, size, "%d", __builtin_popcountll(held));
@@ -108,15 +108,15 @@ static const struct column {
     bool always;      // known even where the kernel does not show the rest
     unsigned minimum; // width
 } columns[] = {
-    {"PID", cell_pid, true, true, 7},
+    {"PID", cell_pid, true, true, 5},
     {"PROCESS", cell_role, false, true, 12},
-    {"EXECUTABLE", cell_executable, true, false, 0},
+    {"PROGRAM", cell_program, true, false, 0},
     {"MEMORY", cell_memory, true, false, 0},
     {"THREADS", cell_threads, true, false, 0},
     {"NAMESPACES", cell_namespaces, false, false, 0},
     {"SECCOMP", cell_seccomp, false, false, 0},
     {"CALLS", cell_calls, true, false, 0},
-    {"NO-NEW-PRIVS", cell_no_new_privs, false, false, 0},
+    {"NNP", cell_no_new_privs, false, false, 0},
     {"CAPABILITIES", cell_capabilities, false, false, 0},
 };
 
