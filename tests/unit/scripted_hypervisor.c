@@ -6,11 +6,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct vcpu {
-    unsigned index;
-    bool kicked;
+    struct scripted_vcpu *script;
+    _Atomic bool kicked;
 };
 
 struct hypervisor *scripted_hypervisor(void)
@@ -21,14 +22,28 @@ struct hypervisor *scripted_hypervisor(void)
     return &instance;
 }
 
+// The count of an eventfd, which is left as it was, or 0.
+static uint64_t count_of(int event_fd)
+{
+    uint64_t count;
+
+    if (read(event_fd, &count, sizeof(count)) != (ssize_t)sizeof(count) ||
+        write(event_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
+        return 0;
+    return count;
+}
+
 static void deliver(struct hypervisor *hypervisor)
 {
     for (unsigned i = 0; i < hypervisor->interrupt_count; i++) {
-        const struct scripted_interrupt *interrupt = &hypervisor->interrupts[i];
+        struct scripted_interrupt *interrupt = &hypervisor->interrupts[i];
         uint64_t count;
 
+        if (count_of(interrupt->event_fd) == interrupt->stale)
+            continue;
         if (read(interrupt->event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
             hypervisor->raised[interrupt->gsi]++;
+        interrupt->stale = 0;
     }
 }
 
@@ -93,20 +108,29 @@ int hypervisor_vcpu_create(struct hypervisor *hypervisor, unsigned index, unsign
 
     if (index >= total || total > VCPUS_MAX)
         return -EINVAL;
-    vcpus[index] = (struct vcpu){.index = index};
+    vcpus[index] = (struct vcpu){.script = &hypervisor->vcpus[index]};
     *out = &vcpus[index];
     return 0;
 }
 
 int vcpu_reset(struct vcpu *vcpu, const struct boot_state *boot)
 {
-    vcpu->kicked = false;
-    return 0;
+    vcpu->script->resets++;
+    return vcpu->script->fail_reset;
 }
 
-// No code runs: a vCPU only ever sees that somebody wants it.
+// As KVM does: an access is finished before the vCPU stands still for a kick.
 int vcpu_run(struct vcpu *vcpu, struct vcpu_exit *exit)
 {
+    const struct timespec pause = {.tv_nsec = 10000};
+    struct scripted_vcpu *script = vcpu->script;
+
+    if (script->played < script->count && !vcpu->kicked) {
+        *exit = script->exits[script->played++];
+        return 0;
+    }
+    while (!vcpu->kicked)
+        nanosleep(&pause, NULL);
     *exit = (struct vcpu_exit){.kind = EXIT_INTERRUPTED};
     return 0;
 }
@@ -123,6 +147,7 @@ void vcpu_unkick(struct vcpu *vcpu)
 
 void vcpu_resumed(struct vcpu *vcpu)
 {
+    vcpu->script->resumes++;
 }
 
 int hypervisor_reset(struct hypervisor *hypervisor)
@@ -205,8 +230,9 @@ int hypervisor_interrupt_connect(struct hypervisor *hypervisor, int event_fd, un
     if (scripted_connected(hypervisor, event_fd) >= 0)
         return -EBUSY;
     hypervisor->interrupts[hypervisor->interrupt_count++] =
-        (struct scripted_interrupt){.event_fd = event_fd, .gsi = gsi};
-    deliver(hypervisor);
+        (struct scripted_interrupt){.event_fd = event_fd, .gsi = gsi, .stale = count_of(event_fd)};
+    if (hypervisor->interrupts[hypervisor->interrupt_count - 1].stale)
+        hypervisor->raised[gsi]++;
     return 0;
 }
 

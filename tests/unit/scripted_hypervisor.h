@@ -2,7 +2,7 @@
 //
 // A hypervisor for tests: keeps what it is told (doorbells, interrupts, message routes), refuses
 // what KVM would refuse, and delivers signals of connected eventfds when the test looks. It runs no
-// code.
+// code: a vCPU plays the exits that the test wrote, then runs until it is kicked.
 #pragma once
 
 #include "vcpu/hypervisor.h"
@@ -17,9 +17,12 @@ struct scripted_doorbell {
     int event_fd;
 };
 
+// As with KVM, a signal from before the connection raises the interrupt but stays in the eventfd
+// until the next one comes.
 struct scripted_interrupt {
     int event_fd;
     unsigned gsi;
+    uint64_t stale;
 };
 
 struct scripted_message {
@@ -37,6 +40,14 @@ struct hypervisor {
     unsigned raised[HYPERVISOR_GSI_MAX];
     bool lines[HYPERVISOR_GSI_MSI_FIRST];
     unsigned commits;
+    struct scripted_vcpu {
+        const struct vcpu_exit *exits; // played once, from the first
+        unsigned count;
+        _Atomic unsigned played;
+        _Atomic unsigned resets;
+        _Atomic unsigned resumes;
+        int fail_reset; // returned by vcpu_reset when not 0
+    } vcpus[VCPUS_MAX];
     unsigned calls; // doorbell, interrupt and commit calls: what costs a system call
     unsigned resets;
     int fail_doorbell; // returned by the next calls when not 0

@@ -106,6 +106,20 @@ static void each_mask_keeps_the_signal(void **state)
     }
 }
 
+// A hypervisor leaves the signal that it found in the eventfd; it must not come again.
+static void a_kept_signal_comes_only_once(void **state)
+{
+    struct bench *b = *state;
+
+    ring(b->fds[0]);
+    arm(b, 0, 1);
+    assert_int_equal(scripted_raised(b->hypervisor, GSI + 1), 1);
+    set_mask(b, 1, true);
+    assert_int_equal(msix_pending_read(&b->msix, 0, 8), 0);
+    set_mask(b, 1, false);
+    assert_int_equal(scripted_raised(b->hypervisor, GSI + 1), 1);
+}
+
 static void pending_bits_tell_of_kept_signals(void **state)
 {
     struct bench *b = *state;
@@ -228,6 +242,7 @@ static void a_refused_route_is_tried_again(void **state)
     assert_int_equal(scripted_connected(b->hypervisor, b->fds[0]), -1);
     b->hypervisor->fail_interrupt = 0;
     set_mask(b, 0, false);
+    assert_int_equal(b->hypervisor->routed[GSI].address, 0xfee00000);
     assert_int_equal(scripted_raised(b->hypervisor, GSI), 1);
 }
 
@@ -302,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(signals_pass_when_armed),
         TEST(each_mask_keeps_the_signal),
+        TEST(a_kept_signal_comes_only_once),
         TEST(pending_bits_tell_of_kept_signals),
         TEST(a_signal_can_be_taken_instead),
         TEST(sources_may_share_a_vector),
