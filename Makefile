@@ -190,7 +190,26 @@ $(B)/test/device/%: $(B)/obj/tests/device/%.o $(DEVICE_SHARED) $(TEST_LIBS)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		$(TEST_LINK) -o $@
 
-.PHONY: check check-unit check-device check-vm check-fresh lint install clean demo demo-shell bench bench-quick
+.PHONY: check check-unit check-device check-vm check-fresh lint install clean demo demo-shell \
+	bench bench-quick packages-build packages-test packages-demo packages-bench
+packages-build:
+	@./install-packages build
+packages-test: packages-build
+	@./install-packages test guest bench
+packages-demo: packages-build
+	@./install-packages guest
+packages-bench: packages-build
+	@./install-packages guest bench
+
+# Packages first, in a make of its own: what they bring is looked for when the Makefile is read.
+demo demo-shell: packages-demo
+	@$(MAKE) all
+	@demo/run $(if $(filter demo-shell,$@),--shell)
+
+check: packages-test
+	@$(MAKE) all
+	@tests/check
+
 check-unit: $(UNIT_TESTS) $(B)/test/jail_probe $(B)/bulkhead
 	@tests/run $(B)/log/unit $(UNIT_TESTS)
 check-device: all $(DEVICE_TESTS)
@@ -199,3 +218,23 @@ check-vm: all $(VM_PROGRAMS)
 	@tests/run $(B)/log/vm $(VM_TESTS)
 lint: all
 	@tests/run $(B)/log/lint tests/lint/run
+check-fresh:
+	@tests/run $(B)/log/fresh tests/fresh/run
+
+bench bench-quick: packages-bench
+	@$(MAKE) all
+	@tests/bench/run $(if $(filter bench-quick,$@),--quick)
+
+MANUALS := $(wildcard docs/*.1 docs/*.5)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/bulkhead \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+		$(DESTDIR)$(PREFIX)/share/bulkhead/policies
+	install -m 755 $(B)/bulkhead $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(LIBEXEC:%=$(B)/libexec/%) $(DESTDIR)$(PREFIX)/libexec/bulkhead/
+	install -m 644 $(POLICIES) $(DESTDIR)$(PREFIX)/share/bulkhead/policies/
+	install -m 644 $(filter %.1,$(MANUALS)) $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(PREFIX)/share/man/man5/
+
+clean:
+	rm -rf $(filter-out build/cache,$(wildcard build/*))
