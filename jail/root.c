@@ -89,7 +89,7 @@ static int mount_empty(void)
 static int enter_new_root(void)
 {
     if (chdir(STAGING) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
-        umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+        umount2(".", MNT_DETACH) != 0)
         return -errno;
     return 0;
 }

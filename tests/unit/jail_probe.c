@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -320,6 +321,23 @@ static int cannot_gain_by_exec(const struct probe_host *host)
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : 1000;
 }
 
+// Every bit that there is to lock (capabilities(7)), but KEEP_CAPS, which is locked as off.
+static int has_locked_securebits(const struct probe_host *host)
+{
+    const int bits = SECBIT_NOROOT | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_CAP_AMBIENT_RAISE;
+
+    return prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == (bits | SECURE_ALL_LOCKS) ? 0 : 1000;
+}
+
+// core(5): less than a page keeps a file from being written, and exactly 1 the pipe of
+// core_pattern.
+static int leaves_no_core(const struct probe_host *host)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_max == 1 ? 0 : 1000;
+}
+
 static int stands_in_its_root(const struct probe_host *host)
 {
     char path[64] = "";
@@ -370,6 +388,8 @@ static const struct {
     {"its environment is empty", has_empty_environment, 0},
     {"its uid is the one asked for", is_the_user_asked_for, 0},
     {"no_new_privs is set", cannot_gain_by_exec, 0},
+    {"its securebits are locked", has_locked_securebits, 0},
+    {"it leaves no core", leaves_no_core, 0},
     {"it stands in its root", stands_in_its_root, 0},
 #ifndef BULKHEAD_SANITIZE // the runtime needs libraries and memory, and handles signals
     {"list the root", open_root, EACCES},

@@ -134,6 +134,23 @@ static void another_executable_is_found_out(void **state)
     prisoner_release(&prisoner);
 }
 
+#ifndef BULKHEAD_SANITIZE
+static void libraries_that_were_not_asked_for_are_found_out(void **state)
+{
+    struct prisoner prisoner;
+    int theirs;
+
+    prisoner_prepare(&prisoner, "wait", &theirs);
+    prisoner.spec.libraries = true;
+    prisoner_start(&prisoner, theirs, 0, true);
+    if (prisoner_verify(&prisoner) != 0)
+        fail_msg("%s", prisoner.reason);
+    prisoner.spec.libraries = false;
+    assert_found_out(&prisoner, "more than one mount");
+    prisoner_release(&prisoner);
+}
+#endif
+
 static void two_jails_share_nothing(void **state)
 {
     struct prisoner prisoners[2];
@@ -290,6 +307,9 @@ static int group(void)
         cmocka_unit_test(leaked_descriptors_are_found_out),
         cmocka_unit_test(what_came_later_is_counted_by_kind),
         cmocka_unit_test(another_executable_is_found_out),
+#ifndef BULKHEAD_SANITIZE
+        cmocka_unit_test(libraries_that_were_not_asked_for_are_found_out),
+#endif
         cmocka_unit_test(two_jails_share_nothing),
         cmocka_unit_test(a_dead_process_is_not_verified),
         cmocka_unit_test(a_locked_down_prisoner_passes),
