@@ -25,6 +25,8 @@ enum action {
     ACTION_IO_BAR,
     ACTION_ANYWHERE,
     ACTION_DEVICE,
+    ACTION_DRIVE, // all that a driver does to start function 0
+    ACTION_ARM,   // a vector of function 0, for a queue or the configuration
     ACTIONS,
 };
 
@@ -57,10 +59,9 @@ static uint64_t value_of(const struct step *step)
 static void guest_access(struct fixture *fixture, const struct step *step, enum exit_space space,
                          uint64_t address)
 {
-    unsigned length = step->length & 0x0f;
+    // Mostly widths that there are; sometimes one that is not.
+    unsigned length = step->length & 0x40 ? step->length % 9 : 1u << (step->length & 3);
 
-    if (length > 8)
-        length = 4;
     if (step->length & 0x80)
         load(fixture, space, address, length);
     else
@@ -101,6 +102,16 @@ static void device_does(struct fixture *fixture, const struct step *step)
     }
 }
 
+static void arm(struct fixture *fixture, const struct step *step)
+{
+    unsigned source = step->value[0] % FIXTURE_VECTORS;
+    unsigned vector = step->value[1] % FIXTURE_VECTORS;
+
+    arm_vector(fixture, vector);
+    put(fixture, QUEUE_SELECT, source);
+    put(fixture, source < FIXTURE_QUEUES ? QUEUE_VECTOR : CONFIG_VECTOR, vector);
+}
+
 static void take(struct fixture *fixture, const struct step *step)
 {
     unsigned slot = 1 + step->function % FIXTURE_FUNCTIONS;
@@ -126,6 +137,12 @@ static void take(struct fixture *fixture, const struct step *step)
     case ACTION_ANYWHERE:
         guest_access(fixture, step, step->function & 1 ? EXIT_PIO : EXIT_MMIO,
                      value_of(step) << 8 | (step->offset & 0xff));
+        break;
+    case ACTION_DRIVE:
+        drive(fixture, step->value[0] % (FIXTURE_QUEUES + 1));
+        break;
+    case ACTION_ARM:
+        arm(fixture, step);
         break;
     default:
         device_does(fixture, step);
