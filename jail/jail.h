@@ -150,8 +150,9 @@ uid_t jail_uid(pid_t warden, unsigned index);
 // Starts spec->executable_fd in a jail. Returns 0 and fills *out when the executable runs there,
 // with every stage applied that is not in out->missing. Otherwise returns a negative errno, leaves
 // no process and no descriptor, and `reason` (any size, may be NULL with 0) holds one line with
-// cause and remedy, without a newline: -EINVAL for a spec that asks nonsense, -ENOSYS for a stage
-// that the kernel lacks or forbids, or the error of the stage that failed.
+// cause and remedy, without a newline: -EINVAL or -EBADF for a spec that asks nonsense (a doubled
+// target, a descriptor that is not open, root without a uid), or the error of the stage that
+// failed.
 //
 // To be called from a thread that lives as long as the warden does: the jailed process is killed
 // when that thread ends. The caller needs /proc. Signals that arrive meanwhile stay pending.
