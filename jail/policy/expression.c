@@ -12,6 +12,7 @@
 //   constant   = [ "~" ] ( number | name | "(" value ")" )
 #include "jail/policy/parser.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const struct {
@@ -316,4 +317,18 @@ bool parse_filters(struct parser *parser, struct filters *filters)
             return false;
     } while (parser_accept(parser, ","));
     return parser_expect(parser, "}", "',' or '}'; a line that goes on ends in '\\'");
+}
+
+int policy_parse_value(const char *text, uint64_t *value)
+{
+    struct policy nothing = {0};
+    struct parser parser = {.policy = &nothing};
+    struct lexer_error error;
+    bool good;
+
+    lexer_start(&parser.lexer, text, strlen(text));
+    good = lexer_next(&parser.lexer, &error) == LEXER_STATEMENT && parse_value(&parser, 0, value) &&
+           parser_peek(&parser)->kind == TOKEN_END;
+    lexer_finish(&parser.lexer);
+    return good ? 0 : -EINVAL;
 }

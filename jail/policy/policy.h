@@ -181,6 +181,8 @@ int policy_call_number(const char *name);
 const char *policy_call_name(unsigned call);
 // A named constant of the kernel's headers.
 bool policy_constant_find(const char *name, size_t length, uint64_t *value);
+// A value as policies write it: "3", "PROT_READ|PROT_WRITE", "~0x10". -EINVAL: not a value.
+int policy_parse_value(const char *text, uint64_t *value);
 // An argument as people write it: "TCGETS", "PROT_READ|PROT_WRITE", "0x7f00"; returns buffer.
 const char *policy_argument_text(unsigned call, unsigned argument, uint64_t value, char *buffer,
                                  size_t size);
