@@ -1,36 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //
-// Positioned reads of kernel and initrd with preadv(2), into private buffers or guest memory. Looks
-// at no byte that it moves.
+// Moves kernel and initrd into private buffers (preadv) and guest memory (sendfile, which needs no
+// page of memory mapped here, else preadv). Looks at no byte that it moves.
 #include "main/boot/boot_image.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-// Bytes of one preadv(2): below both the kernel's limit for one call and that of a guest_vector.
+// Bytes of one call: below both the kernel's limit and that of a guest_vector.
 #define LOAD_STEP (UINT32_C(1) << 30)
 
 static ssize_t read_file(const void *context, const struct iovec *pieces, int count,
                          uint64_t offset)
 {
-    const int *fd = context;
+    const struct boot_file *file = context;
     ssize_t done;
 
     if (offset > INT64_MAX)
         return -EINVAL;
     do {
-        done = preadv(*fd, pieces, count, (off_t)offset);
+        done = preadv(file->fd, pieces, count, (off_t)offset);
     } while (done < 0 && errno == EINTR);
     return done < 0 ? -errno : done;
 }
 
-int boot_image_of_file(struct boot_image *image, const char *name, const int *fd,
+// sendfile(2) writes at the file position. EINVAL is how file systems say that they cannot.
+static ssize_t transfer_file(const void *context, uint64_t offset, uint64_t memory_offset,
+                             uint64_t length)
+{
+    const struct boot_file *file = context;
+    off_t from = (off_t)offset;
+    ssize_t done;
+
+    if (offset > INT64_MAX || memory_offset > INT64_MAX)
+        return -EINVAL;
+    if (lseek(file->memory_fd, (off_t)memory_offset, SEEK_SET) < 0)
+        return -errno;
+    do {
+        done = sendfile(file->memory_fd, file->fd, &from, length);
+    } while (done < 0 && errno == EINTR);
+    if (done < 0)
+        return errno == EINVAL ? -EOPNOTSUPP : -errno;
+    return done;
+}
+
+int boot_image_of_file(struct boot_image *image, const char *name, const struct boot_file *file,
                        struct boot_failure *failure)
 {
     struct stat status;
 
-    if (fstat(*fd, &status) < 0)
+    if (fstat(file->fd, &status) < 0)
         return boot_fail(failure, -errno, "%s cannot be examined: %s", name,
                          strerrordesc_np(errno));
     if (!S_ISREG(status.st_mode))
@@ -40,7 +62,8 @@ int boot_image_of_file(struct boot_image *image, const char *name, const int *fd
         .name = name,
         .size = (uint64_t)status.st_size,
         .read = read_file,
-        .context = fd,
+        .transfer = file->memory_fd >= 0 ? transfer_file : NULL,
+        .context = file,
     };
     return 0;
 }
@@ -74,6 +97,38 @@ int boot_image_read(const struct boot_image *image, uint64_t offset, void *to, s
     return 0;
 }
 
+// Where [to, to + length) lies in guest memory's file; it is in one region.
+static uint64_t memory_file_offset(const struct guest_memory *memory, guest_addr to)
+{
+    struct guest_region regions[GUEST_REGIONS_MAX];
+    unsigned i = guest_memory_regions(memory, regions) - 1;
+
+    while (i > 0 && to.value < regions[i].guest_address)
+        i--;
+    return regions[i].offset + (to.value - regions[i].guest_address);
+}
+
+// One step of a range that was checked; bytes done, as read() says.
+static ssize_t load_step(const struct boot_image *image, uint64_t offset,
+                         const struct guest_memory *memory, guest_addr to, uint32_t length)
+{
+    struct guest_vector vector;
+    const struct iovec *pieces;
+    ssize_t done = -EOPNOTSUPP;
+    int count;
+
+    if (image->transfer != NULL)
+        done = image->transfer(image->context, offset, memory_file_offset(memory, to), length);
+    if (done != -EOPNOTSUPP)
+        return done;
+    guest_vector_clear(&vector);
+    done = guest_vector_add(&vector, memory, to, length);
+    if (done < 0)
+        return done;
+    pieces = guest_vector_iovecs(&vector, &count);
+    return image->read(image->context, pieces, count, offset);
+}
+
 int boot_image_load(const struct boot_image *image, uint64_t offset,
                     const struct guest_memory *memory, guest_addr to, uint64_t length,
                     struct boot_failure *failure)
@@ -84,19 +139,10 @@ int boot_image_load(const struct boot_image *image, uint64_t offset,
         return boot_fail(failure, -EFAULT,
                          "%s does not fit into memory; give the VM more (--memory)", image->name);
     while (done < length) {
-        uint64_t left = length - done;
-        struct guest_vector vector;
-        const struct iovec *pieces;
-        ssize_t result;
-        int count;
+        uint32_t step = length - done < LOAD_STEP ? (uint32_t)(length - done) : LOAD_STEP;
+        ssize_t result =
+            load_step(image, offset + done, memory, guest_address(to.value + done), step);
 
-        guest_vector_clear(&vector);
-        result = guest_vector_add(&vector, memory, guest_address(to.value + done),
-                                  left < LOAD_STEP ? (uint32_t)left : LOAD_STEP);
-        if (result < 0)
-            return read_failed(image, result, failure);
-        pieces = guest_vector_iovecs(&vector, &count);
-        result = image->read(image->context, pieces, count, offset + done);
         if (result <= 0)
             return read_failed(image, result, failure);
         done += (uint64_t)result;

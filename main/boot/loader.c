@@ -23,10 +23,10 @@ enum { LOAD_MEMORY, LOAD_KERNEL, LOAD_INITRD };
 struct loader {
     struct channel channel;
     warden_Load load;
-    int memory_fd; // owned
-    int kernel_fd; // owned
-    int initrd_fd; // owned, -1: none
-    int filter_fd; // owned
+    int memory_fd; // owned, as are those below
+    int filter_fd;
+    struct boot_file kernel_file;
+    struct boot_file initrd_file; // .fd -1: none
     struct boot_image kernel;
     struct boot_image initrd;
     struct guest_memory *memory;
@@ -49,8 +49,10 @@ static void receive(struct loader *loader)
     if (descriptors.count != filter + 1)
         fatal("Load came with %u descriptors, %u belong to it", descriptors.count, filter + 1);
     loader->memory_fd = channel_take(&descriptors, LOAD_MEMORY);
-    loader->kernel_fd = channel_take(&descriptors, LOAD_KERNEL);
-    loader->initrd_fd = loader->load.has_initrd ? channel_take(&descriptors, LOAD_INITRD) : -1;
+    loader->kernel_file.fd = channel_take(&descriptors, LOAD_KERNEL);
+    loader->initrd_file.fd = loader->load.has_initrd ? channel_take(&descriptors, LOAD_INITRD) : -1;
+    loader->kernel_file.memory_fd = loader->memory_fd;
+    loader->initrd_file.memory_fd = loader->memory_fd;
     loader->filter_fd = channel_take(&descriptors, filter);
 }
 
@@ -70,15 +72,14 @@ static void map(struct loader *loader)
         guest_memory_map(loader->memory_fd, regions, loader->load.regions_count, &loader->memory);
     if (error < 0)
         fatal("guest memory cannot be mapped: %s", strerrordesc_np(-error));
-    close(steal_fd(&loader->memory_fd));
 }
 
 static int examine_files(struct loader *loader, struct boot_failure *failure)
 {
-    int error = boot_image_of_file(&loader->kernel, "kernel", &loader->kernel_fd, failure);
+    int error = boot_image_of_file(&loader->kernel, "kernel", &loader->kernel_file, failure);
 
-    if (error == 0 && loader->initrd_fd >= 0)
-        error = boot_image_of_file(&loader->initrd, "initrd", &loader->initrd_fd, failure);
+    if (error == 0 && loader->initrd_file.fd >= 0)
+        error = boot_image_of_file(&loader->initrd, "initrd", &loader->initrd_file, failure);
     return error;
 }
 
@@ -92,7 +93,7 @@ static int parse(const struct loader *loader, struct boot_state *state,
         .has_rtc = loader->load.has_rtc,
         .cmdline = loader->load.cmdline,
         .kernel = &loader->kernel,
-        .initrd = loader->initrd_fd >= 0 ? &loader->initrd : NULL,
+        .initrd = loader->initrd_file.fd >= 0 ? &loader->initrd : NULL,
     };
 
     return boot_load(&request, state, failure);

@@ -94,7 +94,10 @@ static void spawn(struct run *run)
         .argv = argv,
         .descriptors = descriptors,
         .descriptor_count = array_size(descriptors),
-        .limits = {.descriptors = 16, .tasks = 1, .address_space = UINT64_C(256) << 20},
+        .limits = {.descriptors = 16,
+                   .tasks = 1,
+                   .address_space = UINT64_C(256) << 20,
+                   .file_size = MEMORY_SIZE},
         .uid = jail_uid(getpid(), 0),
     };
 

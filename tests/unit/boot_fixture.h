@@ -59,16 +59,24 @@ static inline struct boot_image bytes_image(const char *name, const struct bytes
         .name = name, .size = file->size, .read = bytes_file_read, .context = file};
 }
 
-// Fresh guest memory that reads as zeros. Unmapped by guest_memory_unmap.
-static inline struct guest_memory *fixture_memory(uint64_t size)
+// Fresh guest memory that reads as zeros, and its file. Unmapped by guest_memory_unmap.
+static inline struct guest_memory *fixture_memory_file(uint64_t size, int *memory_fd)
 {
     struct guest_region regions[GUEST_REGIONS_MAX];
     unsigned count = guest_memory_layout(size, MACHINE_HOLE_START, regions);
     struct guest_memory *memory = NULL;
-    int fd = guest_memory_create(size);
 
-    assert_true(fd >= 0);
-    assert_int_equal(guest_memory_map(fd, regions, count, &memory), 0);
+    *memory_fd = guest_memory_create(size);
+    assert_true(*memory_fd >= 0);
+    assert_int_equal(guest_memory_map(*memory_fd, regions, count, &memory), 0);
+    return memory;
+}
+
+static inline struct guest_memory *fixture_memory(uint64_t size)
+{
+    int fd;
+    struct guest_memory *memory = fixture_memory_file(size, &fd);
+
     close(fd);
     return memory;
 }

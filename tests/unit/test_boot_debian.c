@@ -43,7 +43,7 @@ static void close_kernel(struct mapped *file)
     close(file->fd);
 }
 
-static struct boot_state load(const struct guest_memory *memory, const int *fd)
+static struct boot_state load(const struct guest_memory *memory, const struct boot_file *file)
 {
     struct boot_failure failure = {{0}};
     struct boot_state state;
@@ -59,38 +59,50 @@ static struct boot_state load(const struct guest_memory *memory, const int *fd)
         .initrd = &initrd, // any file will do: the kernel's again
     };
 
-    assert_int_equal(boot_image_of_file(&kernel, "kernel", fd, &failure), 0);
-    assert_int_equal(boot_image_of_file(&initrd, "initrd", fd, &failure), 0);
+    assert_int_equal(boot_image_of_file(&kernel, "kernel", file, &failure), 0);
+    assert_int_equal(boot_image_of_file(&initrd, "initrd", file, &failure), 0);
     if (boot_load(&request, &state, &failure) != 0)
         fail_msg("%s", failure.text);
     return state;
 }
 
-static void bzimage_of_debian_is_loaded(void **unused)
+static void check_bzimage(const struct mapped *file, bool by_transfer)
 {
-    struct mapped file = open_kernel(KERNELS "vmlinuz");
-    struct guest_memory *memory = fixture_memory(256 * MIB);
-    struct boot_state state = load(memory, &file.fd);
+    int memory_fd;
+    struct guest_memory *memory = fixture_memory_file(256 * MIB, &memory_fd);
+    const struct boot_file kernel = {file->fd, by_transfer ? memory_fd : -1};
+    struct boot_state state = load(memory, &kernel);
     struct linux_boot_params params;
     size_t setup;
 
-    (void)unused;
     assert_int_equal(state.protocol, BOOT_LINUX64);
     assert_int_equal(guest_read(memory, guest_address(state.argument), &params, sizeof(params)), 0);
     setup = (params.header.setup_sects + 1u) * 512u;
-    assert_guest_bytes(memory, state.entry - 0x200, file.bytes + setup,
+    assert_guest_bytes(memory, state.entry - 0x200, file->bytes + setup,
                        (size_t)params.header.syssize * 16);
-    assert_int_equal(params.header.ramdisk_size, file.size);
-    assert_guest_bytes(memory, params.header.ramdisk_image, file.bytes, file.size);
+    assert_int_equal(params.header.ramdisk_size, file->size);
+    assert_guest_bytes(memory, params.header.ramdisk_image, file->bytes, file->size);
     guest_memory_unmap(memory);
+    close(memory_fd);
+}
+
+static void bzimage_of_debian_is_loaded(void **unused)
+{
+    struct mapped file = open_kernel(KERNELS "vmlinuz");
+
+    (void)unused;
+    check_bzimage(&file, true);
+    check_bzimage(&file, false);
     close_kernel(&file);
 }
 
 static void vmlinux_of_debian_is_loaded(void **unused)
 {
     struct mapped file = open_kernel(KERNELS "vmlinux");
-    struct guest_memory *memory = fixture_memory(256 * MIB);
-    struct boot_state state = load(memory, &file.fd);
+    int memory_fd;
+    struct guest_memory *memory = fixture_memory_file(256 * MIB, &memory_fd);
+    const struct boot_file kernel = {file.fd, memory_fd};
+    struct boot_state state = load(memory, &kernel);
     Elf64_Ehdr header;
 
     (void)unused;
@@ -105,7 +117,37 @@ static void vmlinux_of_debian_is_loaded(void **unused)
                                segment.p_filesz);
     }
     guest_memory_unmap(memory);
+    close(memory_fd);
     close_kernel(&file);
+}
+
+// sendfile writes by the file's offsets, which are not guest addresses above the hole.
+static void transfers_reach_the_right_region(void **unused)
+{
+    static const uint64_t targets[] = {2 * MIB, 3 * GIB - 4096, 4 * GIB, 4 * GIB + 8192};
+    uint8_t bytes[4096];
+    struct boot_failure failure = {{0}};
+    struct boot_file file = {.fd = memfd_create("image", MFD_CLOEXEC)};
+    struct guest_memory *memory = fixture_memory_file(3 * GIB + 64 * MIB, &file.memory_fd);
+    struct boot_image image;
+
+    (void)unused;
+    fill_pattern(bytes, sizeof(bytes), 3);
+    assert_int_equal(write(file.fd, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(boot_image_of_file(&image, "initrd", &file, &failure), 0);
+    for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        assert_int_equal(boot_image_load(&image, 100, memory, guest_address(targets[i] + 16),
+                                         4000 - 16, &failure),
+                         0);
+        assert_guest_bytes(memory, targets[i] + 16, bytes + 100, 4000 - 16);
+    }
+    assert_int_equal(boot_image_load(&image, 0, memory, guest_address(3 * GIB - 8), 16, &failure),
+                     -EFAULT);
+    assert_int_equal(boot_image_load(&image, 4090, memory, guest_address(MIB), 7, &failure),
+                     -ENODATA);
+    guest_memory_unmap(memory);
+    close(file.memory_fd);
+    close(file.fd);
 }
 
 static void what_is_not_a_file_is_refused(void **unused)
@@ -116,11 +158,12 @@ static void what_is_not_a_file_is_refused(void **unused)
 
     (void)unused;
     assert_int_equal(pipe(fds), 0);
-    assert_refused("pipe", boot_image_of_file(&image, "kernel", &fds[0], &failure), &failure,
-                   -EINVAL, "not a regular file");
+    struct boot_file file = {fds[0], -1};
+    assert_refused("pipe", boot_image_of_file(&image, "kernel", &file, &failure), &failure, -EINVAL,
+                   "not a regular file");
     close(fds[0]);
     close(fds[1]);
-    assert_int_equal(boot_image_of_file(&image, "kernel", &fds[0], &failure), -EBADF);
+    assert_int_equal(boot_image_of_file(&image, "kernel", &file, &failure), -EBADF);
 }
 
 int main(void)
@@ -128,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bzimage_of_debian_is_loaded),
         cmocka_unit_test(vmlinux_of_debian_is_loaded),
+        cmocka_unit_test(transfers_reach_the_right_region),
         cmocka_unit_test(what_is_not_a_file_is_refused),
     };
 
