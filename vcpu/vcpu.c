@@ -34,12 +34,15 @@ struct vcpu_thread {
     struct vcpu *vcpu;
     pthread_t thread;
     _Atomic int tid;
-    void *stack; // mapped, GUARD_SIZE + STACK_SIZE
+    uint32_t starts; // those that this vCPU was reset for
+    bool able;       // the reset worked
+    void *stack;     // mapped, GUARD_SIZE + STACK_SIZE
 };
 
 struct vcpus {
     struct vcpus_setup setup;
-    struct boot_state boot;     // published with COMMAND_START
+    struct boot_state boot;     // published with `starts`
+    _Atomic uint32_t starts;    // how often the vCPUs were started from power-on
     _Atomic uint32_t order;     // count of orders and command; threads wait for it to change
     _Atomic uint32_t moving;    // vCPUs that do not stand still yet
     _Atomic uint32_t resetting; // vCPUs that are not reset yet; threads wait for 0
@@ -134,7 +137,7 @@ static bool run_until_interrupted(struct vcpu_thread *self)
 // and never in the middle of an access.
 static void run(struct vcpu_thread *self, uint32_t order)
 {
-    bool able = true;
+    bool able = self->able;
 
     while (able) {
         vcpu_unkick(self->vcpu);
@@ -146,20 +149,21 @@ static void run(struct vcpu_thread *self, uint32_t order)
 }
 
 // Resets the vCPU, then waits until all are: the first one could otherwise start another before
-// that one's reset, which would undo it.
-static bool reset(struct vcpu_thread *self)
+// that one's reset, which would undo it. A thread does this whatever the order is by now: a start
+// that a park overtakes is still a start, and the other threads wait.
+static void reset(struct vcpu_thread *self)
 {
     struct vcpus *vcpus = self->vcpus;
     int error = vcpu_reset(self->vcpu, &vcpus->boot);
     uint32_t left;
 
+    self->able = error == 0;
     if (atomic_fetch_sub(&vcpus->resetting, 1) == 1)
         futex_wake_all(&vcpus->resetting);
     while ((left = atomic_load(&vcpus->resetting)) != 0)
         futex_wait(&vcpus->resetting, left);
     if (error < 0)
         fail_call(self, "cannot reset the vCPU", error);
-    return error == 0;
 }
 
 static void park(struct vcpu_thread *self, uint32_t order)
@@ -173,14 +177,6 @@ static void park(struct vcpu_thread *self, uint32_t order)
     wait_for_order(self, order);
 }
 
-static void start(struct vcpu_thread *self, uint32_t order)
-{
-    if (reset(self))
-        run(self, order);
-    else
-        wait_for_order(self, order);
-}
-
 static void resume(struct vcpu_thread *self, uint32_t order)
 {
     vcpu_resumed(self->vcpu);
@@ -189,7 +185,7 @@ static void resume(struct vcpu_thread *self, uint32_t order)
 
 static void (*const commands[])(struct vcpu_thread *self, uint32_t order) = {
     [COMMAND_PARK] = park,
-    [COMMAND_START] = start,
+    [COMMAND_START] = run,
     [COMMAND_RESUME] = resume,
 };
 
@@ -203,6 +199,22 @@ static void mask_signals(void)
     for (size_t i = 0; i < array_size(own); i++)
         sigdelset(&mask, own[i]);
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+static void follow(struct vcpu_thread *self)
+{
+    struct vcpus *vcpus = self->vcpus;
+    uint32_t order;
+
+    while (COMMAND_OF(order = atomic_load(&vcpus->order)) != COMMAND_QUIT) {
+        uint32_t starts = atomic_load(&vcpus->starts);
+
+        if (self->starts != starts) {
+            self->starts = starts;
+            reset(self);
+        }
+        commands[COMMAND_OF(order)](self, order);
+    }
 }
 
 // 1. name and signals, 2. lock down, 3. follow orders.
@@ -220,13 +232,8 @@ static void *thread_main(void *context)
     error = setup->lock_down ? setup->lock_down(setup->filter_fd) : 0;
     if (error < 0)
         fail_call(self, "cannot lock a vCPU thread down", error);
-    while (error == 0) {
-        uint32_t order = atomic_load(&self->vcpus->order);
-
-        if (COMMAND_OF(order) == COMMAND_QUIT)
-            break;
-        commands[COMMAND_OF(order)](self, order);
-    }
+    else
+        follow(self);
     return NULL;
 }
 
@@ -283,7 +290,7 @@ static int create_vcpus(struct vcpus *vcpus)
     int error = 0;
 
     for (unsigned i = 0; i < setup->count && error == 0; i++) {
-        vcpus->threads[i] = (struct vcpu_thread){.vcpus = vcpus, .index = i};
+        vcpus->threads[i] = (struct vcpu_thread){.vcpus = vcpus, .index = i, .able = true};
         error = hypervisor_vcpu_create(setup->hypervisor, i, setup->count, &vcpus->threads[i].vcpu);
     }
     return error;
@@ -325,6 +332,7 @@ int vcpus_start(struct vcpus *vcpus, const struct boot_state *boot)
         return error;
     vcpus->boot = *boot;
     atomic_store(&vcpus->resetting, vcpus->setup.count);
+    atomic_fetch_add(&vcpus->starts, 1);
     give(vcpus, COMMAND_START);
     return 0;
 }

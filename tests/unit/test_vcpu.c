@@ -184,6 +184,19 @@ static void park_and_resume_do_not_reset(void **state)
     vcpus_destroy(test.vcpus);
 }
 
+// However soon the next order comes.
+static void a_start_that_a_park_overtakes_is_a_start(void **state)
+{
+    create();
+    for (unsigned i = 1; i <= 500; i++) {
+        assert_int_equal(vcpus_start(test.vcpus, &boot), 0);
+        park();
+        for (unsigned cpu = 0; cpu < CPUS; cpu++)
+            assert_int_equal(test.hypervisor->vcpus[cpu].resets, i);
+    }
+    vcpus_destroy(test.vcpus);
+}
+
 // Each vCPU's first act is an access, which looks whether all have been reset.
 static void all_are_reset_before_one_runs(void **state)
 {
@@ -274,6 +287,7 @@ int main(void)
         TEST(a_thread_that_cannot_lock_down_runs_nothing),
         TEST(counts_out_of_range_are_refused),
         TEST(park_and_resume_do_not_reset),
+        TEST(a_start_that_a_park_overtakes_is_a_start),
         TEST(all_are_reset_before_one_runs),
         TEST(reads_are_answered),
         TEST(a_triple_fault_asks_for_a_reset_and_waits),
