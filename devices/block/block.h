@@ -5,6 +5,7 @@
 //     block.c     its life: attach, start, stop; which queue is served when
 //     request.c   what the guest asked for: chain -> checks -> struct block_request, and its end
 //     uring.c     engine: io_uring, made and restricted before lock-down
+//     immediate.c what that engine does without a ring, since it needs no waiting
 //     workers.c   engine: a few threads, where the host forbids io_uring
 //
 // One image, one struct block, one thread that touches rings (the workers only move bytes between
@@ -49,7 +50,7 @@ struct block_request {
     uint64_t offset;            // bytes: where in the image the rest begins
     uint64_t left;              // bytes still to be moved
     uint32_t read;              // bytes put into guest memory
-    int result;                 // of a worker
+    int result;                 // of a worker, or of an immediate transfer
     uint16_t head;
     uint8_t queue;
     uint8_t operation;           // enum block_operation
@@ -91,6 +92,13 @@ struct block_workers {
     int event_fd;                       // owned; readable: `done` is not empty
 };
 
+// What is known of the image's file system, for one direction (immediate.c).
+struct block_immediate {
+    bool no_nowait;        // it does not know RWF_NOWAIT
+    unsigned penalty;      // transfers that go to the ring before the next try
+    unsigned next_penalty; // after the next slow one
+};
+
 struct block {
     struct device *device;
     const struct block_engine *engine;
@@ -113,7 +121,12 @@ struct block {
     uint64_t spin_ticks;
     uint64_t slept_at;
 
+    // Of the io_uring engine.
     struct io_uring ring;
+    struct block_immediate immediate[2]; // reads, writes
+    struct block_request *alone;         // first of a batch, perhaps the only one
+    struct block_request *immediate_done;
+
     struct block_workers workers;
 
     struct block_request *free;
@@ -150,6 +163,14 @@ static inline int block_fallocate_mode(const struct block_request *request)
     return FALLOC_FL_KEEP_SIZE |
            (request->operation == BLOCK_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
 }
+
+// Whether a request should be done at once: never, when it is the only one of its batch (since the
+// ring would not wait either), or always (since the ring would need a thread for it).
+enum block_immediacy { BLOCK_NEVER, BLOCK_ALONE, BLOCK_ALWAYS };
+enum block_immediacy block_immediate_wanted(struct block *block,
+                                            const struct block_request *request);
+// Tries it. true: it is done, request->result is the answer; false: it would have to wait.
+bool block_immediate_try(struct block *block, struct block_request *request);
 
 // Handler of the event loop for the engine's descriptor: requests are done. `context` is the block.
 void block_completions(void *context, uint32_t events);

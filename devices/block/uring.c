@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //
 // The io_uring engine. The ring is made before lock-down and may from then on do six operations on
-// one registered file, the image; the process keeps no descriptor of the image itself. All requests
-// of a batch go out in one io_uring_enter(2), inside which cached reads are done already; what
-// takes longer makes the ring's descriptor readable.
+// one registered file, the image. All requests of a batch go out in one io_uring_enter(2), inside
+// which cached reads are done already; what takes longer makes the ring's descriptor readable. A
+// single request that needs no waiting does not need the ring either (immediate.c).
 #include "devices/block/block.h"
 
 #include "ipc/cleanup.h"
@@ -99,7 +99,6 @@ static int uring_open(struct block *block)
         io_uring_queue_exit(&block->ring);
         return error;
     }
-    close(steal_fd(&block->image_fd));
     return 0;
 }
 
@@ -135,7 +134,8 @@ static void prepare_transfer(struct io_uring_sqe *sqe, const struct block_reques
     sqe->rw_flags = flags;
 }
 
-static void uring_submit(struct block *block, struct block_request *request)
+// Puts a request into the submission ring.
+static void enqueue(struct block *block, struct block_request *request)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&block->ring);
 
@@ -162,7 +162,48 @@ static void uring_submit(struct block *block, struct block_request *request)
     io_uring_sqe_set_data(sqe, request);
 }
 
-static unsigned reap(struct block *block)
+static void do_now(struct block *block, struct block_request *request)
+{
+    if (!block_immediate_try(block, request)) {
+        enqueue(block, request);
+        return;
+    }
+    request->next = block->immediate_done;
+    block->immediate_done = request;
+}
+
+static void uring_submit(struct block *block, struct block_request *request)
+{
+    enum block_immediacy wanted = block_immediate_wanted(block, request);
+
+    if (wanted == BLOCK_ALWAYS) {
+        do_now(block, request);
+        return;
+    }
+    if (wanted == BLOCK_ALONE && block->alone == NULL && io_uring_sq_ready(&block->ring) == 0) {
+        block->alone = request; // until it is known whether others follow
+        return;
+    }
+    if (block->alone != NULL)
+        enqueue(block, block->alone);
+    block->alone = NULL;
+    enqueue(block, request);
+}
+
+static void end_immediate(struct block *block)
+{
+    struct block_request *request = block->alone;
+
+    block->alone = NULL;
+    if (request != NULL)
+        do_now(block, request);
+    while ((request = block->immediate_done) != NULL) {
+        block->immediate_done = request->next;
+        block_request_done(block, request, request->result);
+    }
+}
+
+static void reap(struct block *block)
 {
     struct io_uring_cqe *cqe;
     unsigned head, count = 0;
@@ -172,8 +213,8 @@ static unsigned reap(struct block *block)
         block_request_done(block, io_uring_cqe_get_data(cqe), cqe->res);
         count++;
     }
-    io_uring_cq_advance(&block->ring, count);
-    return count;
+    if (count > 0)
+        io_uring_cq_advance(&block->ring, count);
 }
 
 static bool uring_ready(struct block *block)
@@ -190,8 +231,11 @@ static void uring_run(struct block *block)
         io_uring_get_events(&block->ring);
     // An answer may submit the rest of its request.
     do {
+        end_immediate(block);
         hand_over(&block->ring);
-    } while (reap(block) > 0 && io_uring_sq_ready(&block->ring) > 0);
+        reap(block);
+    } while (io_uring_sq_ready(&block->ring) > 0 || block->alone != NULL ||
+             block->immediate_done != NULL);
 }
 
 const struct block_engine block_engine_uring = {

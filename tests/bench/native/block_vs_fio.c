@@ -3,12 +3,13 @@
 // The block process at native speed beside the limit, fio with io_uring on the same file: random
 // 4 KiB reads and writes of a cached file at depth 1 and 32, buffered, alternating in one run.
 //
-//     block_vs_fio [--seconds N] [--rounds N] [--sleep] [--json FILE] IMAGE
+//     block_vs_fio [--seconds N] [--rounds N] [--driver polls|watches|sleeps] [--json FILE] IMAGE
 //
-// The block process runs in its jail under its policy; this program is the guest: a driver that
-// asks for interrupts, as Linux does, and watches the used ring meanwhile, as a virtual processor
-// that has other things to do would. With --sleep it waits for each interrupt instead, and so pays
-// for being woken. IMAGE is made when it is missing.
+// The block process runs in its jail under its policy; this program is the guest's driver. It polls
+// the used ring and wants no interrupts, as fio gets none (polls); or wants an interrupt for each
+// completion that it has to wait for, as Linux does, but is not stopped by it: the cost of sending
+// it, without that of receiving (watches); or sleeps until it comes, with the wake-up of a process
+// in every request (sleeps). IMAGE is made when it is missing.
 #include "devices/block/layout.h"
 #include "ipc/cleanup.h"
 #include "tests/device/harness.h"
@@ -27,11 +28,14 @@
 #define REQUEST_BYTES 4096u
 #define ROUNDS_MAX 32
 
+enum driver { POLLS, WATCHES, SLEEPS, DRIVERS };
+static const char *const driver_names[] = {"polls", "watches", "sleeps"};
+
 struct options {
     const char *image, *json;
     unsigned rounds;
     unsigned seconds;
-    bool sleep;
+    enum driver driver;
 };
 
 static const struct measurement {
@@ -101,15 +105,16 @@ static void ask_for_interrupt(struct harness_queue *queue)
 }
 
 // Takes one completion; waits for it when there is none. The slot that is free again.
-static uint16_t take(struct guest *guest, bool sleeping)
+static uint16_t take(struct guest *guest, enum driver driver)
 {
     struct harness_queue *queue = &guest->harness.queues[0];
     uint16_t head, slot;
     uint32_t length;
 
     if (!harness_poll(queue, &head, &length)) {
-        ask_for_interrupt(queue);
-        if (sleeping) {
+        if (driver != POLLS)
+            ask_for_interrupt(queue);
+        if (driver == SLEEPS) {
             head = harness_wait(queue, &length);
         } else {
             while (!harness_poll(queue, &head, &length))
@@ -135,7 +140,7 @@ static double run_guest(struct guest *guest, const struct measurement *what,
         offer(guest, what, slot);
     harness_kick(queue);
     for (; time < end; requests++) {
-        uint16_t slot = take(guest, options->sleep);
+        uint16_t slot = take(guest, options->driver);
 
         offer(guest, what, slot);
         harness_kick(queue);
@@ -143,7 +148,7 @@ static double run_guest(struct guest *guest, const struct measurement *what,
             time = now();
     }
     for (uint16_t slot = 0; slot < what->depth; slot++)
-        take(guest, options->sleep);
+        take(guest, options->driver);
     return (double)requests / (time - start);
 }
 
@@ -223,6 +228,15 @@ static double median(double *values, unsigned count)
     return count % 2 != 0 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+static enum driver driver_from_name(const char *name)
+{
+    enum driver driver = POLLS;
+
+    while (driver < DRIVERS && strcmp(driver_names[driver], name) != 0)
+        driver++;
+    return driver;
+}
+
 static void parse(struct options *options, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -232,15 +246,16 @@ static void parse(struct options *options, int argc, char **argv)
             options->rounds = (unsigned)atoi(argv[++i]);
         else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
             options->json = argv[++i];
-        else if (strcmp(argv[i], "--sleep") == 0)
-            options->sleep = true;
+        else if (strcmp(argv[i], "--driver") == 0 && i + 1 < argc)
+            options->driver = driver_from_name(argv[++i]);
         else
             options->image = argv[i];
     }
     if (options->image == NULL || options->seconds == 0 || options->rounds == 0 ||
-        options->rounds > ROUNDS_MAX) {
+        options->rounds > ROUNDS_MAX || options->driver == DRIVERS) {
         fprintf(stderr,
-                "usage: block_vs_fio [--seconds N] [--rounds N] [--sleep] [--json FILE] IMAGE\n");
+                "usage: block_vs_fio [--seconds N] [--rounds N] [--driver polls|watches|sleeps] "
+                "[--json FILE] IMAGE\n");
         exit(2);
     }
 }
