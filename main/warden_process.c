@@ -90,6 +90,7 @@ static void forget(struct warden_process *process)
     process_log_close(&process->log);
     cleanup_fd(&process->spec.executable_fd);
     process->jailed = (struct jailed){.pidfd = -1};
+    process->verified = false;
 }
 
 static void on_exit_of_process(void *context, uint32_t events)
@@ -179,16 +180,41 @@ struct warden_process *warden_process_start(struct warden *warden, const char *i
     return process;
 }
 
+#ifndef BULKHEAD_SANITIZE
+// Jails are jails from each other, too.
+static int compare_with_others(struct warden_process *process)
+{
+    for (unsigned i = 0; i < WARDEN_PROCESSES_MAX; i++) {
+        const struct warden_process *other = &process->warden->processes[i];
+        enum jail_stage shared;
+
+        if (other == process || other->jailed.pid == 0 || !other->verified)
+            continue;
+        shared = jail_shared_namespace(&process->facts, &other->facts);
+        if (shared == JAIL_NAMESPACE_COUNT || (process->jailed.missing & JAIL_BIT(shared)) != 0)
+            continue;
+        user_message("%s and %s share a namespace (%s); this kernel does not separate them",
+                     process->id, other->id, jail_stage_name(shared));
+        return -EPERM;
+    }
+    return 0;
+}
+#endif
+
 int warden_process_verify(struct warden_process *process)
 {
 #ifdef BULKHEAD_SANITIZE
     return 0; // the runtime's threads, descriptors and mappings are not what was asked for
 #else
     char reason[256];
-    int error = jail_verify(&process->jailed, &process->spec, NULL, reason, sizeof(reason));
+    int error =
+        jail_verify(&process->jailed, &process->spec, &process->facts, reason, sizeof(reason));
 
     if (error < 0)
         user_message("%s", reason);
+    else
+        error = compare_with_others(process);
+    process->verified = error == 0;
     return error;
 #endif
 }

@@ -52,6 +52,8 @@ struct warden_process {
     struct jail_spec spec;  // its executable_fd is owned
     struct jail_descriptor descriptors[4];
     struct jailed jailed; // pid 0: none
+    bool verified;
+    struct jail_facts facts; // once verified
     int pidfd_source;
     struct process_log log;
 };
