@@ -20,7 +20,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#ifdef BULKHEAD_SANITIZE
+#define STACK_SIZE (2u << 20) // sanitizers put their own state there
+#else
 #define STACK_SIZE (64u << 10) // the deepest call sends a message: about 8 KiB
+#endif
 #define GUARD_SIZE 4096u
 
 enum command { COMMAND_PARK, COMMAND_START, COMMAND_RESUME, COMMAND_QUIT };
