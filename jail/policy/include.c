@@ -166,6 +166,8 @@ static int try_beside(struct parser *parser, const char *path, struct policy_tex
 
     if (parser->policy->texts[parser->text].builtin)
         return -ENOENT;
+    while (strncmp(path, "./", 2) == 0)
+        path += 2;
     length = snprintf(name, size, "%.*s%s", folder, from, path);
     if (length < 0 || (size_t)length >= size)
         return -ENAMETOOLONG;
