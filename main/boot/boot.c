@@ -43,23 +43,25 @@ int boot_write(const struct boot *boot, uint64_t address, const void *bytes, siz
     return 0;
 }
 
-static int read_head(struct boot *boot, const struct boot_format **format)
+static int read_head(struct boot *boot)
 {
     const struct boot_image *kernel = boot->request->kernel;
-    int error;
 
     boot->head_length = kernel->size < sizeof(boot->head) ? kernel->size : sizeof(boot->head);
-    error = boot_image_read(kernel, 0, boot->head, boot->head_length, boot->failure);
-    if (error < 0)
-        return error;
+    return boot_image_read(kernel, 0, boot->head, boot->head_length, boot->failure);
+}
+
+// NULL: none, with the line for the user.
+static const struct boot_format *recognise(const struct boot *boot)
+{
     for (size_t i = 0; i < array_size(formats); i++)
-        if (formats[i]->recognise(boot->head, boot->head_length)) {
-            *format = formats[i];
-            return 0;
-        }
-    return boot_fail(boot->failure, -ENOEXEC,
-                     "kernel is not a kernel: neither a bzImage nor an ELF file; give a vmlinuz or "
-                     "vmlinux (often in /boot)");
+        if (formats[i]->recognise(boot->head, boot->head_length))
+            return formats[i];
+    boot_fail(
+        boot->failure, -ENOEXEC,
+        "kernel is not a kernel: neither a bzImage nor an ELF file; give a vmlinuz or vmlinux "
+        "(often in /boot)");
+    return NULL;
 }
 
 // As high as memory and kernel allow: what lies low is dear to kernels.
@@ -130,13 +132,17 @@ int boot_load(const struct boot_request *request, struct boot_state *state,
     struct boot boot = {.request = request, .failure = failure};
     struct guest_region regions[GUEST_REGIONS_MAX];
     unsigned count = guest_memory_regions(request->memory, regions);
-    const struct boot_format *format = NULL;
+    const struct boot_format *format;
     int error = boot_map_make(&boot.map, regions, count, failure);
 
     if (error == 0)
-        error = read_head(&boot, &format);
-    if (error == 0)
-        error = format->load(&boot);
+        error = read_head(&boot);
+    if (error < 0)
+        return error;
+    format = recognise(&boot);
+    if (format == NULL)
+        return -ENOEXEC;
+    error = format->load(&boot);
     if (error == 0)
         error = load_initrd(&boot);
     if (error == 0)

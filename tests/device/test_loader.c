@@ -40,12 +40,16 @@ static int open_loader(void)
 {
     char path[512] = "";
     ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 64);
+    char *end = path;
     int fd;
 
     assert_true(length > 0);
-    for (unsigned i = 0; i < 3; i++)
-        *strrchr(path, '/') = '\0';
-    strcat(path, "/libexec/loader");
+    for (unsigned i = 0; i < 3; i++) {
+        end = strrchr(path, '/');
+        assert_non_null(end);
+        *end = '\0';
+    }
+    snprintf(end, 64, "/libexec/loader");
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         fail_msg("there is no %s: run make", path);
@@ -58,7 +62,7 @@ static int make_filter(const char *text)
     const struct policy_source source = {
         .path = "test.policy", .bytes = text, .length = text != NULL ? strlen(text) : 0};
     struct policy_diagnostics diagnostics = {0};
-    struct policy_program program;
+    struct policy_program program = {0};
     struct policy *policy = NULL;
     int fd = memfd_create("filter", MFD_CLOEXEC);
     int error = text != NULL ? policy_load(&source, &policy, &diagnostics)

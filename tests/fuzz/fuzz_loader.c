@@ -66,7 +66,7 @@ static void check_state(const struct guest_memory *memory, const struct boot_sta
     check(guest_range_ok(memory, guest_address(state->argument), 56));
     if (state->protocol == BOOT_PVH)
         return;
-    check(guest_range_ok(memory, guest_address(state->page_tables), 6 * 4096));
+    check(guest_range_ok(memory, guest_address(state->page_tables), UINT64_C(6) * GUEST_PAGE_SIZE));
     check(guest_range_ok(memory, guest_address(state->gdt), 32));
 }
 

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PAGE UINT64_C(4096)
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 

@@ -106,7 +106,7 @@ static void kernel_and_initrd_are_in_memory(void **unused)
     params = read_params(&setup);
     assert_int_equal(params.header.ramdisk_size, sizeof(setup.initrd_bytes));
     // As high as possible: 10,000 bytes are three pages.
-    assert_int_equal(params.header.ramdisk_image, 128 * MIB - 3 * 4096);
+    assert_int_equal(params.header.ramdisk_image, 128 * MIB - 3 * PAGE);
     assert_guest_bytes(setup.request.memory, params.header.ramdisk_image, setup.initrd_bytes,
                        sizeof(setup.initrd_bytes));
     finish(&setup);
@@ -209,17 +209,17 @@ static void initrd_stays_below_the_kernels_limit(void **unused)
 
     (void)unused;
     prepare(&setup, 128 * MIB);
-    setup.initrd.size = 2 * 4096; // its last byte is the highest that is allowed
+    setup.initrd.size = 2 * PAGE; // its last byte is the highest that is allowed
     put(setup.bytes, 0x22c, 4, 64 * MIB - 1);
     assert_int_equal(load(&setup), 0);
-    assert_int_equal(read_params(&setup).header.ramdisk_image, 64 * MIB - 2 * 4096);
+    assert_int_equal(read_params(&setup).header.ramdisk_image, 64 * MIB - 2 * PAGE);
     finish(&setup);
 
     prepare(&setup, 128 * MIB);
     put(setup.bytes, 0x22c, 4, 64 * MIB - 1);
     put(setup.bytes, 0x236, 2, 0x3); // XLF_CAN_BE_LOADED_ABOVE_4G: the limit is void
     assert_int_equal(load(&setup), 0);
-    assert_int_equal(read_params(&setup).header.ramdisk_image, 128 * MIB - 3 * 4096);
+    assert_int_equal(read_params(&setup).header.ramdisk_image, 128 * MIB - 3 * PAGE);
     finish(&setup);
 }
 

@@ -77,7 +77,7 @@ static void check_bzimage(const struct mapped *file, bool by_transfer)
 
     assert_int_equal(state.protocol, BOOT_LINUX64);
     assert_int_equal(guest_read(memory, guest_address(state.argument), &params, sizeof(params)), 0);
-    setup = (params.header.setup_sects + 1u) * 512u;
+    setup = (params.header.setup_sects + UINT64_C(1)) * 512;
     assert_guest_bytes(memory, state.entry - 0x200, file->bytes + setup,
                        (size_t)params.header.syssize * 16);
     assert_int_equal(params.header.ramdisk_size, file->size);

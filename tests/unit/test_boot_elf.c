@@ -140,7 +140,7 @@ static void segments_and_start_info_are_in_memory(void **unused)
     assert_guest_bytes(memory, info.cmdline, (const uint8_t *)"root=/dev/vda", 14);
     assert_int_equal(info.module_count, 1);
     assert_int_equal(guest_read(memory, guest_address(info.modules), &module, sizeof(module)), 0);
-    assert_int_equal(module.address, 3 * GIB - 2 * 4096);
+    assert_int_equal(module.address, 3 * GIB - 2 * PAGE);
     assert_int_equal(module.size, sizeof(setup.initrd_bytes));
     assert_guest_bytes(memory, module.address, setup.initrd_bytes, sizeof(setup.initrd_bytes));
     finish(&setup);

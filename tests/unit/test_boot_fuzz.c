@@ -2,7 +2,8 @@
 //
 // The fuzz target of the loader in every run of the tests: its seed corpus, then the same with a
 // few bytes changed or cut, from fixed random numbers, so that a failure repeats.
-#include "tests/fuzz/fuzz_loader.c" // the target itself, not a copy
+// The target itself, not a copy.
+#include "tests/fuzz/fuzz_loader.c" // NOLINT(bugprone-suspicious-include)
 
 #include "tests/unit/boot_fixture.h"
 
