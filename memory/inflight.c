@@ -19,6 +19,12 @@ void inflight_reset(struct virtqueue_inflight *record, uint16_t size)
     record->version = INFLIGHT_VERSION;
 }
 
+void inflight_clear(struct virtqueue_inflight *record)
+{
+    record->version = 0;
+    ordered();
+}
+
 void inflight_take(struct virtqueue_inflight *record, uint16_t head, uint64_t counter)
 {
     record->descriptors[head].counter = counter;
@@ -60,13 +66,19 @@ int inflight_recover(struct virtqueue_inflight *record, uint16_t size, uint16_t 
     uint16_t last = record->last_batch_head;
     int count = 0;
 
+    *counter = 0;
+    if (record->version == 0) {
+        // The predecessor died before it had started this ring.
+        inflight_reset(record, size);
+        record->used_index = used_index;
+        return 0;
+    }
     if (record->version != INFLIGHT_VERSION || record->size != size)
         return -EINVAL;
     // The used entry went out, the process died before it could say so here.
     if (record->used_index != used_index && last < size)
         record->descriptors[last].inflight = 0;
     record->used_index = used_index;
-    *counter = 0;
     for (uint16_t head = 0; head < size; head++) {
         if (record->descriptors[head].inflight != 1)
             continue;

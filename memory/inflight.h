@@ -36,6 +36,9 @@ static_assert(offsetof(struct virtqueue_inflight, descriptors) == 16,
 // An empty record for a ring of `size` entries.
 void inflight_reset(struct virtqueue_inflight *record, uint16_t size);
 
+// A record of no ring, as fresh pages are.
+void inflight_clear(struct virtqueue_inflight *record);
+
 // Marks `head` as taken; `counter` orders the requests of one process life.
 void inflight_take(struct virtqueue_inflight *record, uint16_t head, uint64_t counter);
 
@@ -46,7 +49,7 @@ void inflight_done(struct virtqueue_inflight *record, uint16_t head, uint16_t us
 
 // After a predecessor's death: settles the request that was being published (`used_index` is the
 // ring's), and lists the heads that are in flight, oldest first, in `heads` (room for `size`).
-// Number of heads; *counter is past the newest. -EINVAL when the record is not one of a ring of
-// `size` entries.
+// Number of heads (none in a record of no ring, which becomes one of this ring); *counter is past
+// the newest. -EINVAL when the record is not one of a ring of `size` entries.
 int inflight_recover(struct virtqueue_inflight *record, uint16_t size, uint16_t used_index,
                      uint16_t *heads, uint64_t *counter);

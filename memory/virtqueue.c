@@ -70,6 +70,23 @@ static int map_rings(struct virtqueue *queue, const struct virtqueue_config *con
     return 0;
 }
 
+static void forget(struct virtqueue *queue)
+{
+    queue->running = false;
+    queue->draining = false;
+    queue->fault = NULL;
+    queue->next_avail = 0;
+    queue->next_used = 0;
+    queue->signalled_used = 0;
+    queue->signalled_valid = false;
+    queue->resubmit_count = 0;
+    queue->resubmit_next = 0;
+    queue->inflight_counter = 0;
+    queue->descriptors_ = NULL;
+    queue->available_ = NULL;
+    queue->used_ = NULL;
+}
+
 // Where a predecessor left the ring. Everything that it took and did not give back is done again,
 // oldest first.
 static int recover(struct virtqueue *queue)
@@ -90,7 +107,7 @@ int virtqueue_start(struct virtqueue *queue, const struct virtqueue_config *conf
 {
     int error;
 
-    virtqueue_stop(queue);
+    forget(queue);
     error = map_rings(queue, config);
     if (error < 0)
         return error;
@@ -106,19 +123,9 @@ int virtqueue_start(struct virtqueue *queue, const struct virtqueue_config *conf
 
 void virtqueue_stop(struct virtqueue *queue)
 {
-    queue->running = false;
-    queue->draining = false;
-    queue->fault = NULL;
-    queue->next_avail = 0;
-    queue->next_used = 0;
-    queue->signalled_used = 0;
-    queue->signalled_valid = false;
-    queue->resubmit_count = 0;
-    queue->resubmit_next = 0;
-    queue->inflight_counter = 0;
-    queue->descriptors_ = NULL;
-    queue->available_ = NULL;
-    queue->used_ = NULL;
+    forget(queue);
+    // Nothing of this ring shall be found by a process that takes over before the next start.
+    inflight_clear(queue->inflight);
 }
 
 // Takes the next head from the available ring. 1, 0 or negative as virtqueue_pop.

@@ -134,16 +134,6 @@ static void woken(struct block *block)
         block->spin_ticks = block->spin_ticks == 0 ? SPIN_TICKS_MIN : block->spin_ticks * 2;
 }
 
-// Comes back after the event loop has looked at everything else.
-static void come_back(struct block *block)
-{
-    static const uint64_t one = 1;
-    int fd = block->device->queues[__builtin_ctz(block->ready)].kick_fd;
-
-    if (write(fd, &one, sizeof(one)) < 0)
-        return; // the counter is full, so a kick is pending
-}
-
 // Whether a round found nothing to do; asks for kicks then.
 static bool idle(struct block *block)
 {
@@ -166,7 +156,7 @@ static void serve(struct block *block)
     } while (work < WORK_MAX && block_has_room(block) && !idle(block));
     rearm(block);
     if (block->ready != 0 && block_has_room(block))
-        come_back(block);
+        device_again(block->device, (unsigned)__builtin_ctz(block->ready));
     block->slept_at = block->may_spin ? __rdtsc() : 0;
 }
 
