@@ -32,6 +32,8 @@ static const struct {
 #define ACTIONS                                                                                    \
     "an action: 1, allow, kill-process, kill-thread, trap, trace, log, user-notify, return ERRNO"
 
+#define SUGGESTIONS_MAX 20
+
 static bool find_constant(struct parser *parser, const struct token *token, uint64_t *value)
 {
     const char *near;
@@ -39,7 +41,10 @@ static bool find_constant(struct parser *parser, const struct token *token, uint
 
     if (policy_constant_find(token->start, token->length, value))
         return true;
-    near = policy_constant_suggestion(token->start, token->length);
+    // Who misspells that many names has another problem.
+    near = parser->diagnostics && parser->diagnostics->errors < SUGGESTIONS_MAX
+               ? policy_constant_suggestion(token->start, token->length)
+               : NULL;
     if (near)
         snprintf(hint, sizeof(hint), "did you mean '%s'?", near);
     return parser_fail(parser, token, NULL, near ? hint : NULL, "unknown constant '%.*s'",

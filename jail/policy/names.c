@@ -70,17 +70,37 @@ static unsigned distance_between(const char *a, size_t a_length, const char *b, 
     return rows[a_length % 3][b_length];
 }
 
+// Which letters occur in a word, case aside: a quick sieve before the distance is counted.
+static uint64_t letters_of(const char *word, size_t length)
+{
+    uint64_t letters = 0;
+
+    for (size_t i = 0; i < length; i++)
+        letters |= 1ULL << (word[i] & 0x1f);
+    return letters;
+}
+
+// One step brings in one new letter at most.
+static unsigned letters_apart(uint64_t a, uint64_t b)
+{
+    unsigned more = (unsigned)__builtin_popcountll(a & ~b);
+    unsigned fewer = (unsigned)__builtin_popcountll(b & ~a);
+
+    return more > fewer ? more : fewer;
+}
+
 const char *policy_suggest(const char *word, size_t length, const char *best, unsigned *distance,
                            const char *candidate)
 {
     size_t other = strlen(candidate), apart = other > length ? other - length : length - other;
-    unsigned steps;
+    unsigned allowed = length < 9 ? (unsigned)(length + 1) / 3 : 3, steps;
 
-    if (length > WORD_MAX || other > WORD_MAX || apart > 3)
+    // A third of the word may be wrong, no more than three letters, and only if that is nearer.
+    if (length > WORD_MAX || other > WORD_MAX || apart > allowed || apart >= *distance ||
+        letters_apart(letters_of(word, length), letters_of(candidate, other)) > allowed)
         return best;
     steps = distance_between(word, length, candidate, other);
-    // A third of the word may be wrong, no more.
-    if (steps > 3 || steps * 3 > length + 1 || steps >= *distance)
+    if (steps > allowed || steps >= *distance)
         return best;
     *distance = steps;
     return candidate;
