@@ -38,7 +38,7 @@ void scan_printable(char *out, size_t size, const char *text)
 {
     size_t length = 0;
 
-    for (; text[length] != '\0' && length < size - 1; length++) {
+    for (; length < size - 1 && text[length] != '\0'; length++) {
         bool plain = (text[length] >= '0' && text[length] <= '9') ||
                      (text[length] >= 'A' && text[length] <= 'Z') ||
                      (text[length] >= 'a' && text[length] <= 'z') ||

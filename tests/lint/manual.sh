@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# The manuals agree with the table of options, with `--help`'s exit statuses and with mandoc's rules.
-# `tests/lint/manual.sh` checks; `tests/lint/manual.sh --write` brings the lists in the manuals up to date.
+# The manuals agree with the table of options, with `--help`'s exit statuses and with mandoc's
+# rules. `tests/lint/manual.sh` checks; `tests/lint/manual.sh --write` brings the lists in the manuals
+# up to date.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -10,14 +11,15 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -I. tests/lint/manual.c main/config/schema.c main/config/values.c \
-    -o "$scratch/manual"
+"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -I. tests/lint/manual.c main/config/schema.c \
+    main/config/values.c -o "$scratch/manual"
 
 # page, argument of the generator
 generated_list() {
     local page=$1 kind=$2
     "$scratch/manual" "$kind" >"$scratch/list"
-    if [ "$(grep -c '^\.\\" begin: ' "$page")" != 1 ] || [ "$(grep -c '^\.\\" end$' "$page")" != 1 ]; then
+    if [ "$(grep -c '^\.\\" begin: ' "$page")" != 1 ] ||
+        [ "$(grep -c '^\.\\" end$' "$page")" != 1 ]; then
         echo "$page: needs one 'begin:' and one 'end' comment around its list" >&2
         return 1
     fi

@@ -57,8 +57,10 @@ static int make_fixture(void **state)
     if (fixture == NULL)
         return -1;
     strcpy(fixture->directory, "/tmp/test-config-XXXXXX");
-    if (mkdtemp(fixture->directory) == NULL)
+    if (mkdtemp(fixture->directory) == NULL) {
+        free(fixture);
         return -1;
+    }
     snprintf(fixture->file, sizeof(fixture->file), "%s/vm.yaml", fixture->directory);
     *state = fixture;
     return 0;

@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# Every C file is as clang-format would write it (.clang-format).
+. "$(dirname "$0")/files.bash"
+
+needs clang-format
+mapfile -t files < <(tree_files '*.c' '*.h')
+# Without the lines that quote the source: one finding for each line that differs.
+findings < <(clang-format --dry-run -Werror "${files[@]}" 2>&1 | grep -E '^[^ ]+: error:' |
+    sed -E 's/:[0-9]+: error: code should be clang-formatted.*/: run clang-format on this file/' | sort -u)
