@@ -3,7 +3,8 @@
 // Finds and reads the files of a policy. A path in `@include` or `@frequency` is looked for, in
 // this order: beside the including file, in the policy directories, among the built-in policies. An
 // absolute path that does not exist is looked for by its last part in the same places, so that
-// policies written for another program's installation directory keep working.
+// policies written for another program's installation directory keep working. "builtin:NAME" is a
+// built-in policy and nothing else.
 #include "jail/policy/builtin.h"
 #include "jail/policy/parser.h"
 
@@ -14,6 +15,8 @@
 #include <sys/stat.h>
 
 #define TEXTS_MAX 256
+
+static const char builtin_prefix[] = "builtin:";
 
 // Reads a whole file, or pipe, of at most POLICY_FILE_MAX bytes into memory of the policy.
 static int read_all(struct policy *policy, int fd, struct policy_text *text)
@@ -209,6 +212,8 @@ static int find_text(struct parser *parser, const char *path, struct policy_text
     const char *relative = path;
     int error = -ENOENT;
 
+    if (strncmp(path, builtin_prefix, sizeof(builtin_prefix) - 1) == 0)
+        return try_builtin(parser, path + sizeof(builtin_prefix) - 1, text, name, size);
     // A built-in policy means the policies that were built beside it, not files of that name.
     if (parser->policy->texts[parser->text].builtin)
         error = try_builtin(parser, path, text, name, size);

@@ -402,6 +402,11 @@ static void test_includes_are_found_where_they_should_be(void **unused)
     assert_int_equal(verdict(policy, SYS_close, 0, 0, 0), ALLOW);
     assert_int_equal(verdict(policy, SYS_getrandom, 0, 0, 0), ALLOW);
     policy_destroy(policy);
+    // A file may stand in for the built-in policy that it includes.
+    write_file("rng.policy", "@include builtin:rng\ndup: 1\n");
+    assert_int_equal(load_file("rng.policy", NULL, &policy, &diagnostics), 0);
+    assert_int_equal(verdict(policy, SYS_getrandom, 0, 0, 0), ALLOW);
+    policy_destroy(policy);
     // A sealed source opens no file.
     assert_int_equal(load("@include rng.policy", &policy, NULL), 0);
     policy_destroy(policy);
