@@ -56,7 +56,8 @@ struct device {
     struct event_loop loop;
     struct guest_memory *memory; // NULL for kinds without queues
     char id[32];
-    bool started; // the driver said DRIVER_OK
+    bool started;     // the driver said DRIVER_OK
+    uint32_t faulted; // bit per queue: the coordinator was told
     unsigned stop_count;
     struct device_stop stops[DEVICE_QUEUES_MAX + 1];
     uint64_t features;        // offered by the device, device-specific bits

@@ -9,6 +9,7 @@
 #include "ipc/dispatch.h"
 #include "ipc/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -34,11 +35,17 @@ void device_push_config(struct device *device)
 
 void device_guest_fault(struct device *device, unsigned queue, const char *reason)
 {
+    static_assert(DEVICE_QUEUES_MAX <= 32, "a bit for each queue");
     device_FromDevice message = {
         .which_message = device_FromDevice_guest_fault_tag,
         .message.guest_fault.queue = queue,
     };
 
+    // Once: a guest that goes on kicking must not flood the channel.
+    if ((device->faulted >> queue & 1) != 0)
+        return;
+    device->faulted |= UINT32_C(1) << queue;
+    device->queues[queue].fault = reason;
     strncpy(message.message.guest_fault.reason, reason,
             sizeof(message.message.guest_fault.reason) - 1);
     send_message(device, &message);
@@ -89,6 +96,7 @@ static void start_queue(struct device *device, const device_Queue *queue, bool r
     if (queue->index >= device->queue_count)
         return;
     to = &device->queues[queue->index];
+    device->faulted &= ~(UINT32_C(1) << queue->index);
     if (virtqueue_start(to, &config, resume) < 0)
         device_guest_fault(device, queue->index, to->fault);
 }

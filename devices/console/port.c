@@ -23,10 +23,11 @@ static void report_fault(const struct console_port *port, unsigned index)
         device_guest_fault(port->console->device, index, queue_of(port, index)->fault);
 }
 
-static void watch_input(const struct console_port *port, bool on)
+// Watches are for one event: a hang-up, which cannot be masked, would else wake us for ever.
+static void watch_input(const struct console_port *port)
 {
     if (port->input_source >= 0)
-        event_loop_modify(&port->console->device->loop, port->input_source, on ? EPOLLIN : 0);
+        event_loop_modify(&port->console->device->loop, port->input_source, EPOLLIN | EPOLLONESHOT);
 }
 
 // Gives waiting input to the guest; whether all of it is given.
@@ -53,9 +54,9 @@ static bool give_input(struct console_port *port)
 void console_port_receive(struct console_port *port)
 {
     if (give_input(port))
-        watch_input(port, true);
+        watch_input(port);
     else if (virtqueue_kicks_on(queue_of(port, port->rx)) && give_input(port))
-        watch_input(port, true);
+        watch_input(port);
 }
 
 static void on_input(void *context, uint32_t events)
@@ -64,16 +65,16 @@ static void on_input(void *context, uint32_t events)
     bool quit = false;
     ssize_t got;
 
-    if (port->input_done < port->input_used) {
-        watch_input(port, false); // the driver's next buffer turns it on again
-        return;
-    }
+    if (port->input_done < port->input_used)
+        return; // the driver's next buffer turns it on again
     got = read(port->input_fd, port->input, sizeof(port->input));
     if (got <= 0) {
-        if (got == 0 || errno != EAGAIN) {
-            event_loop_remove(&port->console->device->loop, port->input_source);
-            port->input_source = -1;
+        if (got < 0 && errno == EAGAIN) {
+            watch_input(port);
+            return;
         }
+        event_loop_remove(&port->console->device->loop, port->input_source);
+        port->input_source = -1;
         return;
     }
     port->input_done = 0;
@@ -99,7 +100,8 @@ static bool write_chain(struct console_port *port)
         pieces = guest_vector_iovecs(&rest, &count);
         put = writev(port->output_fd, pieces, count);
         if (put < 0 && errno == EAGAIN && port->output_source >= 0) {
-            event_loop_modify(&port->console->device->loop, port->output_source, EPOLLOUT);
+            event_loop_modify(&port->console->device->loop, port->output_source,
+                              EPOLLOUT | EPOLLONESHOT);
             return false;
         }
         if (put <= 0)
@@ -144,7 +146,6 @@ static void on_output(void *context, uint32_t events)
 {
     struct console_port *port = context;
 
-    event_loop_modify(&port->console->device->loop, port->output_source, 0);
     if (queue_of(port, port->tx)->running)
         console_port_transmit(port);
 }
@@ -170,8 +171,10 @@ int console_port_attach(struct console_port *port, bool has_input, bool has_outp
     port->input_source = -1;
     port->output_source = -1;
     if (has_input)
-        port->input_source = event_loop_add(&device->loop, port->input_fd, 0, on_input, port);
+        port->input_source =
+            event_loop_add(&device->loop, port->input_fd, EPOLLONESHOT, on_input, port);
     if (has_output)
-        port->output_source = event_loop_add(&device->loop, port->output_fd, 0, on_output, port);
+        port->output_source =
+            event_loop_add(&device->loop, port->output_fd, EPOLLONESHOT, on_output, port);
     return 0;
 }

@@ -45,7 +45,8 @@ static bool flush_output(struct serial *serial)
                             serial->out_used - serial->out_done);
 
         if (put < 0 && errno == EAGAIN && serial->output_source >= 0) {
-            event_loop_modify(&serial->device->loop, serial->output_source, EPOLLOUT);
+            event_loop_modify(&serial->device->loop, serial->output_source,
+                              EPOLLOUT | EPOLLONESHOT);
             return false;
         }
         // A reader that went away, a full disk: like a cable that was pulled, the bytes are lost.
@@ -76,10 +77,12 @@ static void drain(struct serial *serial)
     } while (!byte_ring_sleep(ring));
 }
 
-static void watch_input(struct serial *serial, bool on)
+// Watches the input while there is room for it. Watches are for one event: a hang-up, which cannot
+// be masked, would else wake us for ever.
+static void watch_input(struct serial *serial)
 {
-    if (serial->input_source >= 0)
-        event_loop_modify(&serial->device->loop, serial->input_source, on ? EPOLLIN : 0);
+    if (serial->input_source >= 0 && byte_ring_has_room(&serial->rings->to_guest))
+        event_loop_modify(&serial->device->loop, serial->input_source, EPOLLIN | EPOLLONESHOT);
 }
 
 static void on_kick(void *context, uint32_t events)
@@ -87,14 +90,13 @@ static void on_kick(void *context, uint32_t events)
     struct serial *serial = context;
 
     drain(serial);
-    watch_input(serial, byte_ring_has_room(&serial->rings->to_guest));
+    watch_input(serial);
 }
 
 static void on_output(void *context, uint32_t events)
 {
     struct serial *serial = context;
 
-    event_loop_modify(&serial->device->loop, serial->output_source, 0);
     drain(serial);
 }
 
@@ -108,14 +110,16 @@ static void on_input(void *context, uint32_t events)
     bool quit = false;
     ssize_t got;
 
-    if (!byte_ring_has_room(ring)) {
-        watch_input(serial, false); // a kick says when there is room again
-        return;
-    }
+    if (!byte_ring_has_room(ring))
+        return; // a kick says when there is room again
     got = read(serial->input_fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
     if (got <= 0) {
-        if (got == 0 || errno != EAGAIN)
-            event_loop_remove(&serial->device->loop, serial->input_source);
+        if (got < 0 && errno == EAGAIN) {
+            watch_input(serial);
+            return;
+        }
+        event_loop_remove(&serial->device->loop, serial->input_source);
+        serial->input_source = -1;
         return;
     }
     got = (ssize_t)terminal_filter(&serial->escape, bytes, (size_t)got, &quit);
@@ -124,6 +128,7 @@ static void on_input(void *context, uint32_t events)
         tell_coordinator(serial);
     if (quit)
         device_quit(serial->device);
+    watch_input(serial);
 }
 
 static int map_rings(struct serial *serial)
@@ -150,10 +155,12 @@ static int watch(struct serial *serial)
         return error;
     // A regular file cannot be watched, and need not be: it never makes its writer wait for a
     // reader.
-    serial->input_source = serial->input_fd < 0
-                               ? -1
-                               : event_loop_add(loop, serial->input_fd, EPOLLIN, on_input, serial);
-    serial->output_source = event_loop_add(loop, serial->output_fd, 0, on_output, serial);
+    serial->input_source =
+        serial->input_fd < 0
+            ? -1
+            : event_loop_add(loop, serial->input_fd, EPOLLIN | EPOLLONESHOT, on_input, serial);
+    serial->output_source =
+        event_loop_add(loop, serial->output_fd, EPOLLONESHOT, on_output, serial);
     return 0;
 }
 
