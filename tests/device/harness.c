@@ -132,7 +132,7 @@ void harness_back_end(struct harness *harness, device_DescriptorRole role, int f
 static int make_filter(const char *kind)
 {
     struct policy_diagnostics diagnostics = {0};
-    struct policy_program program;
+    struct policy_program program = {0};
     struct policy *policy;
     int fd = memfd_create("filter", MFD_CLOEXEC);
     size_t size;

@@ -7,7 +7,10 @@
 needs cppcheck
 mkdir -p "$B/lint/cppcheck"
 mapfile -t files < <(tree_files '*.c')
-findings < <(cppcheck --quiet -j 2 --cppcheck-build-dir="$B/lint/cppcheck" --enable=warning,performance,portability \
-    --std=c11 --platform=unix64 --inline-suppr --template='{file}:{line}: {id}: {message}' \
-    --suppress=missingInclude --suppress=missingIncludeSystem '--suppress=*:build/*' -D_GNU_SOURCE -D__x86_64__ -D__GNUC__=12 \
-    -I. "-I$B/gen" '-DBULKHEAD_VERSION="lint"' "${files[@]}" 2>&1 | sort -u)
+# constStatement: registers that an asm statement takes look unused.
+options=(--quiet -j 2 --cppcheck-build-dir="$B/lint/cppcheck" --enable=warning,performance,portability
+    --std=c11 --platform=unix64 --inline-suppr --template='{file}:{line}: {id}: {message}'
+    --suppress=missingInclude --suppress=missingIncludeSystem '--suppress=*:build/*'
+    --suppress=constStatement:tests/unit/test_policy_kernel.c
+    -D_GNU_SOURCE -D__x86_64__ -D__GNUC__=12 '-DBULKHEAD_VERSION="lint"' -I. "-I$B/gen")
+findings < <(cppcheck "${options[@]}" "${files[@]}" 2>&1 | sort -u)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# For the checks in this folder: sourced by each, sets the directory to the tree's root.
-# Not -e: a grep that finds nothing is good news here. What fails otherwise writes to standard error,
-# which is a finding like any other.
+# For the checks in this folder: sourced by each, sets the directory to the tree's root. Not -e: a
+# grep that finds nothing is good news here. What fails otherwise writes to standard error, which
+# is a finding like any other.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 B=${B:-build}
 SKIPPED=77
 
-# The files of the tree whose names fit any of the patterns (all without patterns), one a line: those
-# that git tracks or, where there is no git, those that are not below build/.
+# The files of the tree whose names fit any of the patterns (all without patterns), one a line:
+# those that git tracks or, where there is no git, those that are not below build/.
 tree_files() {
     {
         git -c safe.directory='*' ls-files -- "$@" 2>/dev/null ||

@@ -7,5 +7,7 @@
 needs clang-format
 mapfile -t files < <(tree_files '*.c' '*.h')
 # Without the lines that quote the source: one finding for each line that differs.
-findings < <(clang-format --dry-run -Werror "${files[@]}" 2>&1 | grep -E '^[^ ]+: error:' |
-    sed -E 's/:[0-9]+: error: code should be clang-formatted.*/: run clang-format on this file/' | sort -u)
+findings < <(
+    clang-format --dry-run -Werror "${files[@]}" 2>&1 | grep -E '^[^ ]+: error:' |
+        sed -E 's/:[0-9]+: error: code should be clang-formatted.*/: run clang-format on it/' | sort -u
+)

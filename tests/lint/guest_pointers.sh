@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# Rule 8: guest memory has one door. Host addresses of guest memory exist in memory/ only, and in vcpu/
-# where they are given to the hypervisor. Tests are excepted: they play the guest.
+# Rule 8: guest memory has one door. Host addresses of guest memory exist in memory/ only, and in
+# vcpu/ where they are given to the hypervisor. Tests are excepted: they play the guest.
 . "$(dirname "$0")/files.bash"
 
 # The code without its comments, as file:line:text, of C files outside the folders that are named.

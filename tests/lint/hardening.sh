@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# Executables are built as hard to attack as the toolchain can: position independent, the jailed ones
-# static, relocations read-only and done at the start, no memory both writable and executable. Our own
-# code is marked for IBT and SHSTK; whole programs are not, since Debian's C library is not.
+# Executables are built as hard to attack as the toolchain can: position independent, the jailed
+# ones static, relocations read-only and done at the start, no memory both writable and
+# executable. Our own code is marked for IBT and SHSTK; whole programs are not, since Debian's C
+# library is not.
 . "$(dirname "$0")/files.bash"
 
 needs readelf

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # The manuals agree with the table of options, with `--help`'s exit statuses and with mandoc's
-# rules. `tests/lint/manual.sh` checks; `tests/lint/manual.sh --write` brings the lists in the manuals
-# up to date.
+# rules. `tests/lint/manual.sh` checks; `tests/lint/manual.sh --write` brings the lists in the
+# manuals up to date.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# Every allowed system call of every policy has its reason, and each policy keeps to its number of calls.
+# Every allowed system call of every policy has its reason, and each policy keeps to its number of
+# calls.
 . "$(dirname "$0")/files.bash"
 
 if [ ! -e "$B/lib/jail_policy.a" ]; then
@@ -9,7 +10,7 @@ if [ ! -e "$B/lib/jail_policy.a" ]; then
     exit $SKIPPED
 fi
 mkdir -p "$B/lint"
-"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -I. tests/lint/policies.c "$B/lib/jail_policy.a" \
-    -lseccomp -o "$B/lint/policies" || exit 1
+"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -I. tests/lint/policies.c \
+    "$B/lib/jail_policy.a" -lseccomp -o "$B/lint/policies" || exit 1
 mapfile -t policies < <(tree_files 'policies/*/*.policy')
 "$B/lint/policies" "${policies[@]}"
