@@ -61,3 +61,9 @@ const struct iovec *guest_piece_iovec(const struct guest_piece *piece)
 {
     return &piece->piece_;
 }
+
+void guest_iovec_numbers(const struct iovec *piece, uint64_t *address, uint32_t *length)
+{
+    *address = (uintptr_t)piece->iov_base;
+    *length = (uint32_t)piece->iov_len;
+}

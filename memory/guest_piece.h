@@ -29,3 +29,7 @@ void guest_vector_advance(struct guest_vector *vector, uint64_t bytes);
 
 // For read, write, io_uring and nothing else: not to be looked into.
 const struct iovec *guest_piece_iovec(const struct guest_piece *piece);
+
+// The same for a kernel interface that takes address and length as numbers (io_uring): numbers
+// cannot be looked into.
+void guest_iovec_numbers(const struct iovec *piece, uint64_t *address, uint32_t *length);

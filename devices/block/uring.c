@@ -119,19 +119,22 @@ static void prepare_transfer(struct io_uring_sqe *sqe, const struct block_reques
 {
     int count;
     const struct iovec *pieces = block_request_iovecs(request, &count);
-    int flags = request->operation == BLOCK_WRITE_DURABLE ? RWF_DSYNC : 0;
+    bool read = request->operation == BLOCK_READ;
 
-    if (request->operation == BLOCK_READ && count == 1)
-        io_uring_prep_read(sqe, IMAGE, pieces->iov_base, (unsigned)pieces->iov_len,
-                           request->offset);
-    else if (request->operation == BLOCK_READ)
+    if (count > 1 && read) {
         io_uring_prep_readv(sqe, IMAGE, pieces, (unsigned)count, request->offset);
-    else if (count == 1)
-        io_uring_prep_write(sqe, IMAGE, pieces->iov_base, (unsigned)pieces->iov_len,
-                            request->offset);
-    else
+    } else if (count > 1) {
         io_uring_prep_writev(sqe, IMAGE, pieces, (unsigned)count, request->offset);
-    sqe->rw_flags = flags;
+    } else {
+        uint64_t address;
+        uint32_t length;
+
+        guest_iovec_numbers(pieces, &address, &length);
+        io_uring_prep_rw(read ? IORING_OP_READ : IORING_OP_WRITE, sqe, IMAGE, NULL, length,
+                         request->offset);
+        sqe->addr = address;
+    }
+    sqe->rw_flags = request->operation == BLOCK_WRITE_DURABLE ? RWF_DSYNC : 0;
 }
 
 // Puts a request into the submission ring.
