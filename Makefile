@@ -60,6 +60,8 @@ WARDEN_SRC := $(wildcard main/bulkhead.c main/cmd_*.c main/warden*.c main/policy
 COORDINATOR_SRC := $(wildcard main/coordinator*.c main/supervisor*.c) devices/registry.c
 DEVICE_DIRS := $(patsubst %/,%,$(dir $(wildcard devices/*/*.c)))
 DEVICES := $(sort $(notdir $(DEVICE_DIRS)))
+# What a jailed process applies to itself.
+LOCKDOWN := $(B)/obj/jail/lockdown.o $(B)/obj/jail/startup_pages.o
 LIBEXEC := coordinator loader $(DEVICES)
 PROGRAMS := $(B)/bulkhead $(LIBEXEC:%=$(B)/libexec/%)
 
@@ -136,14 +138,14 @@ $(B)/bulkhead: $(call obj,$(WARDEN_SRC)) $(WARDEN_LIBS)
 		-lprotobuf-nanopb -lseccomp -lcyaml -lyaml -o $@
 
 COORDINATOR_LIBS := $(call libs,main/machine vcpu vcpu/x86_64 memory ipc)
-$(B)/libexec/coordinator: $(call obj,$(COORDINATOR_SRC)) $(B)/obj/jail/lockdown.o $(COORDINATOR_LIBS)
+$(B)/libexec/coordinator: $(call obj,$(COORDINATOR_SRC)) $(LOCKDOWN) $(COORDINATOR_LIBS)
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		-lprotobuf-nanopb -pthread -o $@
 
 LOADER_LIBS := $(call libs,main/boot memory ipc)
-$(B)/libexec/loader: $(B)/obj/jail/lockdown.o $(LOADER_LIBS)
+$(B)/libexec/loader: $(LOCKDOWN) $(LOADER_LIBS)
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -Wl,--whole-archive $(call lib,main/boot) -Wl,--no-whole-archive \
@@ -153,7 +155,7 @@ LIBS_block := -luring -pthread
 define device
 $(B)/libexec/$(1): $(call obj,$(wildcard devices/$(1)/*.c) devices/device_main.c devices/device_transport.c devices/terminal.c \
 		devices/registry.c) \
-		$(B)/obj/jail/lockdown.o $(call libs,memory ipc)
+		$(LOCKDOWN) $(call libs,memory ipc)
 	@mkdir -p $$(@D)
 	$(say) LINK $$@
 	$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$(STATIC) $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
@@ -173,7 +175,7 @@ UNIT_SHARED := $(B)/obj/tests/unit/scripted_hypervisor.o $(B)/obj/devices/regist
 	$(B)/obj/devices/terminal.o $(call obj,$(wildcard main/process_filter*.c))
 DEVICE_SHARED := $(call obj,$(filter-out tests/device/test_%.c,$(wildcard tests/device/*.c)))
 
-$(B)/test/jail_probe: $(B)/obj/tests/unit/jail_probe.o $(B)/obj/jail/lockdown.o
+$(B)/test/jail_probe: $(B)/obj/tests/unit/jail_probe.o $(LOCKDOWN)
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) $^ -pthread -o $@

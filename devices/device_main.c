@@ -9,10 +9,10 @@
 #include "ipc/cleanup.h"
 #include "ipc/log.h"
 #include "jail/lockdown.h"
+#include "jail/startup_pages.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <link.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -102,30 +102,6 @@ static int prepare_queues(struct device *device)
     return error;
 }
 
-static int forget_segment(struct dl_phdr_info *info, size_t size, void *page_mask)
-{
-    uintptr_t mask = *(const uintptr_t *)page_mask;
-
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        uintptr_t start = (info->dlpi_addr + segment->p_vaddr) & ~mask;
-        uintptr_t end = (info->dlpi_addr + segment->p_vaddr + segment->p_memsz + mask) & ~mask;
-
-        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0)
-            madvise((void *)start, end - start, MADV_DONTNEED);
-    }
-    return 1; // the first object is the program itself
-}
-
-// Start-up has touched code that never runs again: give its pages back, what is needed comes again
-// from the file.
-static void forget_startup_pages(void)
-{
-    uintptr_t page_mask = GUEST_PAGE_SIZE - 1;
-
-    dl_iterate_phdr(forget_segment, &page_mask);
-}
-
 static int lock_down(struct device *device)
 {
     _cleanup_fd_
@@ -135,7 +111,7 @@ static int lock_down(struct device *device)
         return -EPROTO;
     channel_descriptors_destroy(&device->descriptors);
     device->attach = NULL;
-    forget_startup_pages();
+    jail_forget_startup_pages();
     return jail_lockdown_filter(steal_fd(&program));
 }
 

@@ -12,7 +12,7 @@
 #include "ipc/cleanup.h"
 #include "ipc/dispatch.h"
 #include "ipc/log.h"
-#include "jail/lockdown.h"
+#include "jail/startup_pages.h"
 #include "main/coordinator_setup.h"
 
 #include <errno.h>
@@ -326,6 +326,7 @@ int main(void)
     if (error < 0)
         return 1;
     error = watch(&coordinator);
+    jail_forget_startup_pages();
     // 2. Lock down. The vCPU threads have done so with a filter of their own.
     if (error == 0)
         error = coordinator_lock_down(coordinator.filter_fd);

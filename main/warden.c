@@ -5,6 +5,7 @@
 #include "main/warden.h"
 
 #include "ipc/cleanup.h"
+#include "jail/startup_pages.h"
 #include "main/message.h"
 #include "main/warden_state.h"
 
@@ -152,6 +153,7 @@ static int run(struct warden *warden)
     if (error < 0 && error != -ECHILD) // that one was explained where it happened
         user_message("cannot start the VM: %s", strerror(-error));
     // 4. Serve until the end.
+    jail_forget_startup_pages();
     if (error == 0)
         error = event_loop_run(&warden->loop);
     return error < 0 ? 1 : warden->status;
