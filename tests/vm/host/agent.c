@@ -13,6 +13,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,6 +60,35 @@ static void drop(int *fd)
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
+}
+
+/* --- counted time --- */
+
+static bool counted(void)
+{
+    char line[4096] = {0};
+    const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+
+    (void)!read(fd, line, sizeof(line) - 1);
+    close(fd);
+    return strstr(line, " host.counted") != NULL;
+}
+
+/*
+ * Where time is the number of instructions, an idle processor makes it leap to the next timer each
+ * time that something outside is waited for, such as a file of the root. So it is never idle: what
+ * nobody else wants is spent here, and a wait of some real microseconds costs a few counted ones.
+ */
+static void start_spinner(void)
+{
+    const struct sched_param lowest = {0};
+
+    if (fork() != 0)
+        return;
+    if (sched_setscheduler(0, SCHED_IDLE, &lowest) < 0)
+        die("SCHED_IDLE");
+    for (;;)
+        __asm__ volatile("" ::: "memory");
 }
 
 /* --- starting the command --- */
@@ -348,6 +378,8 @@ int main(void)
     agent.port = open(PORT, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (agent.signals < 0 || agent.port < 0)
         die(PORT);
+    if (counted())
+        start_spinner();
     send_frame(&agent, FRAME_HELLO, NULL, 0);
     serve(&agent);
     finish(&agent);
