@@ -9,30 +9,11 @@
 //
 // The front part always ends in a verdict or in the first instruction of the second part, so the
 // two are simply joined.
-#include "jail/policy/emit.h"
+#include "jail/policy/compile.h"
 
 #include <errno.h>
 #include <linux/audit.h>
-#include <seccomp.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define TREE_ABOVE 16 // calls from which libseccomp's binary tree beats a list
-#define LIBRARY_CLAUSES_MAX 256
-
-// libseccomp does not take user notification for its default, and its API level depends on the
-// running kernel. The filter must not: this stands in for it until the program is made.
-#define NOTIFY_STAND_IN (SECCOMP_RET_TRACE | 0x7e57U)
-
-struct compiler {
-    const struct policy *policy;
-    const struct policy_options *options;
-    uint32_t default_action;
-    const struct call **calls; // hot ones first
-    bool *ours;                // for each: compiled here
-    size_t count;
-    struct emitter front;
-};
 
 static void compiler_clear(struct compiler *compiler)
 {
@@ -41,15 +22,15 @@ static void compiler_clear(struct compiler *compiler)
     emitter_clear(&compiler->front);
 }
 
-static const struct rule *rule_of(const struct compiler *compiler, const struct call *call,
-                                  uint32_t index)
+const struct rule *compiler_rule(const struct compiler *compiler, const struct call *call,
+                                 uint32_t index)
 {
     const struct policy *policy = compiler->policy;
 
     return &policy->rules[policy->order[call->first + index]];
 }
 
-static uint32_t action_of(const struct compiler *compiler, const struct rule *rule)
+uint32_t compiler_action(const struct compiler *compiler, const struct rule *rule)
 {
     return policy_effective_action(compiler->options, rule->action);
 }
@@ -57,7 +38,7 @@ static uint32_t action_of(const struct compiler *compiler, const struct rule *ru
 static bool only_default(const struct compiler *compiler, const struct call *call)
 {
     for (uint32_t i = 0; i < call->count; i++)
-        if (action_of(compiler, rule_of(compiler, call, i)) != compiler->default_action)
+        if (compiler_action(compiler, compiler_rule(compiler, call, i)) != compiler->default_action)
             return false;
     return policy_last_action(compiler->policy, compiler->options, call) ==
            compiler->default_action;
@@ -89,209 +70,6 @@ static int sort_calls(struct compiler *compiler)
         compiler->count++;
     }
     return 0;
-}
-
-// ---------------------------------------------------------------------------- libseccomp's part
-
-static const enum scmp_compare comparisons[OP_COUNT] = {
-    [OP_EQUAL] = SCMP_CMP_EQ,          [OP_NOT_EQUAL] = SCMP_CMP_NE,
-    [OP_LESS] = SCMP_CMP_LT,           [OP_LESS_EQUAL] = SCMP_CMP_LE,
-    [OP_GREATER] = SCMP_CMP_GT,        [OP_GREATER_EQUAL] = SCMP_CMP_GE,
-    [OP_ANY_BIT] = SCMP_CMP_MASKED_EQ, [OP_INSIDE] = SCMP_CMP_MASKED_EQ,
-};
-
-static bool expressible_atom(const struct atom *atom)
-{
-    if (atom->op == OP_ANY_BIT)
-        return __builtin_popcountll(atom->value) == 1;
-    // An empty mask is a test of nothing.
-    return atom->op != OP_INSIDE || atom->value != UINT64_MAX;
-}
-
-// One test of each argument, each of which libseccomp has.
-static bool expressible_clause(const struct clause *clause)
-{
-    unsigned seen = 0;
-
-    for (unsigned i = 0; i < clause->count; i++) {
-        const struct atom *atom = &clause->atoms[i];
-
-        if ((seen & 1U << atom->argument) || !expressible_atom(atom))
-            return false;
-        seen |= 1U << atom->argument;
-    }
-    return true;
-}
-
-// libseccomp 2.5.4 is quick and right for one condition of several tests, and for a choice of
-// values of one argument. For more its time can grow exponentially, and several ranges of one
-// argument
-// (`arg3 <= 0x7fffffff || arg3 > 0x100000000`) come out wider than asked for.
-static bool expressible(const struct clauses *clauses)
-{
-    const struct atom *first = &clauses->list[0].atoms[0];
-
-    for (size_t i = 0; i < clauses->count; i++) {
-        const struct clause *clause = &clauses->list[i];
-
-        if (!expressible_clause(clause))
-            return false;
-        if (clauses->count > 1 && (clause->count > 1 || clause->atoms[0].op != OP_EQUAL ||
-                                   clause->atoms[0].argument != first->argument))
-            return false;
-    }
-    return true;
-}
-
-// The call's conditions as clauses that all lead to one action, while the rest gets the default.
-// 1: so it is; 0: it must be compiled here; negative: no memory.
-static int library_clauses(const struct compiler *compiler, const struct call *call,
-                           struct clauses *clauses)
-{
-    uint32_t action;
-    int error = 0;
-
-    if (call->count == 0)
-        return 1;
-    if (policy_last_action(compiler->policy, compiler->options, call) != compiler->default_action)
-        return 0;
-    action = action_of(compiler, rule_of(compiler, call, 0));
-    if (action == compiler->default_action)
-        return 0;
-    for (uint32_t i = 0; i < call->count && error == 0; i++) {
-        const struct rule *rule = rule_of(compiler, call, i);
-
-        if (action_of(compiler, rule) != action)
-            return 0;
-        error = clauses_append(clauses, compiler->policy, rule->root);
-    }
-    if (error == -ENOMEM)
-        return error;
-    return error == 0 && clauses->count <= LIBRARY_CLAUSES_MAX && expressible(clauses);
-}
-
-static uint32_t library_action(uint32_t action)
-{
-    return action == SECCOMP_RET_USER_NOTIF ? NOTIFY_STAND_IN : action;
-}
-
-static struct scmp_arg_cmp library_comparison(const struct atom *atom)
-{
-    struct scmp_arg_cmp comparison = {
-        .arg = atom->argument, .op = comparisons[atom->op], .datum_a = atom->value};
-
-    if (atom->op == OP_ANY_BIT)
-        comparison.datum_b = atom->value;
-    if (atom->op == OP_INSIDE)
-        comparison.datum_a = ~atom->value;
-    return comparison;
-}
-
-static int add_clause(scmp_filter_ctx filter, const struct call *call, uint32_t action,
-                      const struct clause *clause)
-{
-    struct scmp_arg_cmp comparisons_of_call[POLICY_ARGUMENTS];
-    int error;
-
-    for (unsigned i = 0; i < clause->count; i++)
-        comparisons_of_call[i] = library_comparison(&clause->atoms[i]);
-    error = seccomp_rule_add_exact_array(filter, action, (int)call->number, clause->count,
-                                         comparisons_of_call);
-    // The same condition twice.
-    return error == -EEXIST ? 0 : error;
-}
-
-// 1: the library has taken the call; 0: it is for us.
-static int add_library_call(const struct compiler *compiler, scmp_filter_ctx filter,
-                            const struct call *call)
-{
-    struct clauses clauses _cleanup_(clauses_clear) = {0};
-    struct clause none = {0};
-    uint32_t action = policy_last_action(compiler->policy, compiler->options, call);
-    int result = library_clauses(compiler, call, &clauses);
-
-    if (result <= 0)
-        return result;
-    if (call->count == 0) {
-        result = add_clause(filter, call, library_action(action), &none);
-        return result < 0 ? result : 1;
-    }
-    action = library_action(action_of(compiler, rule_of(compiler, call, 0)));
-    for (size_t i = 0; i < clauses.count; i++) {
-        result = add_clause(filter, call, action, &clauses.list[i]);
-        if (result < 0)
-            return result;
-    }
-    return 1;
-}
-
-static int set_up_library(const struct compiler *compiler, scmp_filter_ctx filter)
-{
-    bool tree = compiler->count > TREE_ABOVE && compiler->policy->frequency_count == 0;
-    int error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-
-    if (error == 0)
-        error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, tree ? 2 : 1);
-    for (size_t i = 0; i < compiler->count && error == 0; i++)
-        error = seccomp_syscall_priority(filter, (int)compiler->calls[i]->number,
-                                         (uint8_t)(i < 255 ? 255 - i : 0));
-    return error;
-}
-
-static int fill_library(struct compiler *compiler, scmp_filter_ctx filter)
-{
-    int error = set_up_library(compiler, filter);
-
-    for (size_t i = 0; i < compiler->count && error == 0; i++) {
-        int taken = add_library_call(compiler, filter, compiler->calls[i]);
-
-        compiler->ours[i] = taken == 0;
-        error = taken < 0 ? taken : 0;
-    }
-    return error;
-}
-
-static int read_program(int fd, struct policy_program *out)
-{
-    off_t size = lseek(fd, 0, SEEK_END);
-    size_t count = size > 0 ? (size_t)size / sizeof(struct sock_filter) : 0;
-
-    if (size < 0)
-        return -errno;
-    if (count == 0 || count > BPF_MAXINSNS)
-        return -E2BIG;
-    out->insns = calloc(count, sizeof(*out->insns));
-    if (!out->insns)
-        return -ENOMEM;
-    if (pread(fd, out->insns, count * sizeof(*out->insns), 0) !=
-        (ssize_t)(count * sizeof(*out->insns)))
-        return -EIO;
-    out->count = (unsigned short)count;
-    for (size_t i = 0; i < count; i++)
-        if (out->insns[i].code == (BPF_RET | BPF_K) && out->insns[i].k == NOTIFY_STAND_IN)
-            out->insns[i].k = SECCOMP_RET_USER_NOTIF;
-    return 0;
-}
-
-static int compile_library(struct compiler *compiler, struct policy_program *out)
-{
-    scmp_filter_ctx filter;
-    int fd _cleanup_fd_
-    = memfd_create("policy", MFD_CLOEXEC);
-    int error;
-
-    if (fd < 0)
-        return -errno;
-    // What this kernel can do is asked when the filter is installed, not here.
-    seccomp_api_set(6);
-    filter = seccomp_init(library_action(compiler->default_action));
-    if (!filter)
-        return -ENOMEM;
-    error = fill_library(compiler, filter);
-    if (error == 0)
-        error = seccomp_export_bpf(filter, fd);
-    seccomp_release(filter);
-    return error ? error : read_program(fd, out);
 }
 
 // ---------------------------------------------------------------------------- our part
@@ -326,8 +104,8 @@ static place emit_call(struct compiler *compiler, const struct call *call)
     place next = verdict_place(front, &verdicts, last);
 
     for (uint32_t i = call->count; i-- > 0;) {
-        const struct rule *rule = rule_of(compiler, call, i);
-        place met = verdict_place(front, &verdicts, action_of(compiler, rule));
+        const struct rule *rule = compiler_rule(compiler, call, i);
+        place met = verdict_place(front, &verdicts, compiler_action(compiler, rule));
 
         next = emit_expression(front, compiler->policy, rule->root, met, next);
     }

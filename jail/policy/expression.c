@@ -15,26 +15,9 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct {
-    const char *word;
-    uint32_t action;
-} action_words[] = {
-    {"allow", SECCOMP_RET_ALLOW},
-    {"kill", SECCOMP_RET_KILL_PROCESS},
-    {"kill-process", SECCOMP_RET_KILL_PROCESS},
-    {"kill-thread", SECCOMP_RET_KILL_THREAD},
-    {"trap", SECCOMP_RET_TRAP},
-    {"trace", SECCOMP_RET_TRACE},
-    {"log", SECCOMP_RET_LOG},
-    {"user-notify", SECCOMP_RET_USER_NOTIF},
-};
-
-#define ACTIONS                                                                                    \
-    "an action: 1, allow, kill-process, kill-thread, trap, trace, log, user-notify, return ERRNO"
-
 #define SUGGESTIONS_MAX 20
 
-static bool find_constant(struct parser *parser, const struct token *token, uint64_t *value)
+bool parse_named_constant(struct parser *parser, const struct token *token, uint64_t *value)
 {
     const char *near;
     char hint[128];
@@ -67,7 +50,7 @@ static bool parse_constant(struct parser *parser, unsigned depth, uint64_t *valu
     } else if (token->kind == TOKEN_NUMBER) {
         *value = parser_take(parser)->value;
     } else if (token->kind == TOKEN_NAME) {
-        if (!find_constant(parser, parser_take(parser), value))
+        if (!parse_named_constant(parser, parser_take(parser), value))
             return false;
     } else {
         return parser_fail(parser, token, "a number or a named constant",
@@ -179,48 +162,6 @@ static uint32_t parse_all(struct parser *parser, unsigned depth)
 static uint32_t parse_some(struct parser *parser, unsigned depth)
 {
     return parse_list(parser, depth, NODE_SOME, "||", parse_all);
-}
-
-static bool parse_return(struct parser *parser, uint32_t *action)
-{
-    const struct token *token = parser_peek(parser);
-    uint64_t value;
-
-    if (token->kind == TOKEN_NUMBER)
-        value = parser_take(parser)->value;
-    else if (token->kind != TOKEN_NAME)
-        return parser_fail(parser, token, "an error name or number, such as EPERM", NULL,
-                           "error missing after 'return'");
-    else if (!find_constant(parser, parser_take(parser), &value))
-        return false;
-    if (value > POLICY_ERRNO_MAX)
-        return parser_fail(parser, token, "0 to 4095", NULL, "error number out of range");
-    *action = SECCOMP_RET_ERRNO | (uint32_t)value;
-    return true;
-}
-
-bool parse_action(struct parser *parser, uint32_t *action)
-{
-    const struct token *token = parser_take(parser);
-
-    if (token->kind == TOKEN_NUMBER && token->value == 1) {
-        *action = SECCOMP_RET_ALLOW;
-        return true;
-    }
-    if (token_is(token, "return"))
-        return parse_return(parser, action);
-    for (size_t i = 0; i < array_size(action_words); i++) {
-        if (!token_is(token, action_words[i].word))
-            continue;
-        *action = action_words[i].action;
-        return true;
-    }
-    if (token->kind == TOKEN_NUMBER)
-        return parser_fail(parser, token, "1, which allows the call",
-                           "to refuse it, leave the line out or write 'return EPERM'",
-                           "number that is no action");
-    return parser_fail(parser, token, ACTIONS " or a condition such as arg0 == 1", NULL,
-                       token->kind == TOKEN_END ? "action missing" : "not an action");
 }
 
 // The condition as written, from its first word to the one before `end`, with single blanks.

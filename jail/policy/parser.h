@@ -22,6 +22,8 @@ const struct token *parser_take(struct parser *parser);
 bool parser_accept(struct parser *parser, const char *text);
 // As above, and reports an error if it is not.
 bool parser_expect(struct parser *parser, const char *text, const char *expected);
+// Reports an error if the statement goes on.
+bool parser_expect_end(struct parser *parser);
 // Reports an error at a word; always returns false.
 __attribute__((format(printf, 5, 6))) bool parser_fail(struct parser *parser,
                                                        const struct token *token,
@@ -44,7 +46,14 @@ struct filters {
     size_t count, capacity;
 };
 bool parse_filters(struct parser *parser, struct filters *filters);
+// A constant by its name; reports an error, with a suggestion, if there is none.
+bool parse_named_constant(struct parser *parser, const struct token *token, uint64_t *value);
+
+// action.c
 bool parse_action(struct parser *parser, uint32_t *action);
+
+// directive.c
+bool parse_directive(struct parser *parser, const struct token *directive);
 
 // statement.c: calls left of the colon.
 struct numbers {

@@ -237,13 +237,11 @@ static bool choose_tests(struct search *search)
             at++;
             continue;
         }
-        // Back to a clause that still has a choice; those that are false anyway have none.
+        // Back to the clause before, for its next choice; one that is false anyway has none.
         search->count = marks[at];
-        do {
-            if (at == 0)
-                return false;
-            at--;
-        } while (chosen[at] == UINT8_MAX);
+        if (at == 0)
+            return false;
+        at--;
     }
     return possible(search);
 }
