@@ -8,7 +8,8 @@ needs cppcheck
 mkdir -p "$B/lint/cppcheck"
 mapfile -t files < <(tree_files '*.c')
 # constStatement: registers that an asm statement takes look unused.
-options=(--quiet -j 2 --cppcheck-build-dir="$B/lint/cppcheck" --enable=warning,performance,portability
+options=(--quiet -j 2 --cppcheck-build-dir="$B/lint/cppcheck"
+    --enable=warning,performance,portability
     --std=c11 --platform=unix64 --inline-suppr --template='{file}:{line}: {id}: {message}'
     --suppress=missingInclude --suppress=missingIncludeSystem '--suppress=*:build/*'
     --suppress=constStatement:tests/unit/test_policy_kernel.c

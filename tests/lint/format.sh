@@ -6,8 +6,9 @@
 
 needs clang-format
 mapfile -t files < <(tree_files '*.c' '*.h')
-# Without the lines that quote the source: one finding for each line that differs.
+# One finding for each line that differs, without the text that clang-format quotes.
 findings < <(
     clang-format --dry-run -Werror "${files[@]}" 2>&1 | grep -E '^[^ ]+: error:' |
-        sed -E 's/:[0-9]+: error: code should be clang-formatted.*/: run clang-format on it/' | sort -u
+        sed -E 's/:[0-9]+: error: code should be clang-formatted.*/: run clang-format on it/' |
+        sort -u
 )
