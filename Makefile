@@ -26,8 +26,10 @@ CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE -DBULKHEAD_VERSION='"$(VERSION)"' \
 	-DBULKHEAD_LIBEXEC='"$(PREFIX)/libexec/bulkhead"'
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
 	-Wundef -Wpointer-arith -Wwrite-strings -Wno-unused-parameter
-HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero \
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
 	-D_FORTIFY_SOURCE=2
+# clang 14 has this flag behind another that it calls perilous.
+HARDEN += $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero)
 CFLAGS := -std=gnu11 -O2 -g -fPIE -ffunction-sections -fdata-sections -fno-strict-aliasing -fno-common \
 	$(WARN) $(HARDEN)
 LDFLAGS := -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections,--as-needed
