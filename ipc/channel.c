@@ -93,28 +93,32 @@ int channel_receive(const struct channel *channel, const pb_msgdesc_t *fields, v
     struct msghdr header = {
         .msg_iov = &vector,
         .msg_iovlen = 1,
-        .msg_control = control.bytes,
-        .msg_controllen = sizeof(control),
+        .msg_control = descriptors != NULL ? control.bytes : NULL,
+        .msg_controllen = descriptors != NULL ? sizeof(control) : 0,
     };
     pb_istream_t stream;
     ssize_t length;
+    bool cut;
 
-    descriptors->count = 0;
+    if (descriptors != NULL)
+        descriptors->count = 0;
     do {
         length = recvmsg(channel->fd, &header, MSG_CMSG_CLOEXEC | (nowait ? MSG_DONTWAIT : 0));
     } while (length < 0 && errno == EINTR);
     if (length < 0)
         return errno == ECONNRESET ? 0 : -errno;
-    collect_descriptors(&header, descriptors);
-    if (length == 0 && descriptors->count == 0)
+    if (descriptors != NULL)
+        collect_descriptors(&header, descriptors);
+    // With no room for descriptors, the kernel says of any that they were cut off.
+    cut = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    if (length == 0 && !cut && (descriptors == NULL || descriptors->count == 0))
         return 0;
     stream = pb_istream_from_buffer(bytes, (size_t)length);
-    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || length == 0 ||
-        !pb_decode(&stream, fields, message)) {
+    if (!cut && length > 0 && pb_decode(&stream, fields, message))
+        return 1;
+    if (descriptors != NULL)
         channel_descriptors_destroy(descriptors);
-        return -EPROTO;
-    }
-    return 1;
+    return -EPROTO;
 }
 
 int channel_take(struct channel_descriptors *descriptors, unsigned index)

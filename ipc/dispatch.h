@@ -20,6 +20,6 @@ struct permit {
 
 // Looks up `tag` and calls its handler with `message`. -EPROTO when there is no row, the state does
 // not allow it or the number of descriptors is wrong; `*refused` then says which (static text),
-// else NULL.
+// else NULL. `descriptors` NULL: none came.
 int dispatch(const struct permit *table, size_t rows, pb_size_t tag, unsigned state, void *owner,
              const void *message, struct channel_descriptors *descriptors, const char **refused);

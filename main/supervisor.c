@@ -17,6 +17,11 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+// Far more than a device that is honest says of its own accord.
+#define IMAGES_IN_TEN_SECONDS 100
+#define FAULT_LINES_IN_TEN_SECONDS 5
 
 static int make_eventfds(int *fds, unsigned count)
 {
@@ -141,16 +146,28 @@ static int on_hello(void *owner, const void *message, struct channel_descriptors
     return 0;
 }
 
+// Takes one of what is due. Devices without queues have nothing due.
+static bool take_due(unsigned *count)
+{
+    if (*count == 0)
+        return false;
+    (*count)--;
+    return true;
+}
+
 static int on_done(void *owner, const void *message, struct channel_descriptors *descriptors)
 {
     struct supervised *device = owner;
     const struct supervisor_host *host = device->supervisor->host;
+    bool due;
 
-    if (!is_virtio(device))
-        return -EPROTO;
     pthread_mutex_lock(device->supervisor->lock);
-    virtio_pci_done(&device->function, ((const device_Done *)message)->serial);
+    due = take_due(&device->answers_due);
+    if (due)
+        virtio_pci_done(&device->function, ((const device_Done *)message)->serial);
     pthread_mutex_unlock(device->supervisor->lock);
+    if (!due)
+        return -EPROTO;
     host->changed(device->supervisor->host_context);
     return 0;
 }
@@ -160,31 +177,34 @@ static int on_config_image(void *owner, const void *message,
 {
     const device_ConfigImage *image = message;
     struct supervised *device = owner;
-    int error;
+    int error = -EPROTO;
 
     if (!is_virtio(device))
         return -EPROTO;
     pthread_mutex_lock(device->supervisor->lock);
-    error = virtio_pci_config_image(&device->function, image->config.bytes, image->config.size);
+    if (take_due(&device->images_due) || log_limit_allows(&device->images))
+        error = virtio_pci_config_image(&device->function, image->config.bytes, image->config.size);
     pthread_mutex_unlock(device->supervisor->lock);
     return error;
 }
 
 static int on_guest_fault(void *owner, const void *message, struct channel_descriptors *descriptors)
 {
-    static struct log_limit limit = {.burst = 5};
     const device_GuestFault *fault = message;
     struct supervised *device = owner;
+    bool due;
 
-    if (!is_virtio(device))
+    pthread_mutex_lock(device->supervisor->lock);
+    due = take_due(&device->faults_due);
+    if (due)
+        virtio_pci_needs_reset(&device->function);
+    pthread_mutex_unlock(device->supervisor->lock);
+    if (!due)
         return -EPROTO;
-    if (log_limit_allows(&limit))
+    if (log_limit_allows(&device->faults))
         log_warning("%s: queue %u: the guest broke a rule of virtio: %s; the device waits for a "
                     "reset",
                     device->id, fault->queue, fault->reason);
-    pthread_mutex_lock(device->supervisor->lock);
-    virtio_pci_needs_reset(&device->function);
-    pthread_mutex_unlock(device->supervisor->lock);
     return 0;
 }
 
@@ -193,8 +213,8 @@ static int on_quit(void *owner, const void *message, struct channel_descriptors 
     const struct supervised *device = owner;
     const struct supervisor_host *host = device->supervisor->host;
 
-    // Only processes that hold the user's terminal can have seen the escape.
-    if (device->kind->kind != DEVICE_serial && device->kind->kind != DEVICE_console)
+    // Only who holds the user's terminal can have seen the escape.
+    if (!device->may_quit)
         return -EPROTO;
     host->quit(device->supervisor->host_context);
     return 0;
@@ -214,19 +234,16 @@ static const struct permit permits[] = {
 static void on_message(void *context, uint32_t events)
 {
     struct supervised *device = context;
-    struct channel_descriptors descriptors;
-    device_FromDevice message;
+    device_FromDevice message = {.which_message = 0};
     const char *refused = NULL;
     char reason[160];
-    int got =
-        channel_receive(&device->channel, device_FromDevice_fields, &message, &descriptors, 1);
+    int got = channel_receive(&device->channel, device_FromDevice_fields, &message, NULL, 1);
 
     if (got == -EAGAIN)
         return;
     if (got == 1) {
         got = dispatch(permits, array_size(permits), message.which_message, device->state, device,
-                       &message.message, &descriptors, &refused);
-        channel_descriptors_destroy(&descriptors);
+                       &message.message, NULL, &refused);
         if (got == 0)
             return;
     }
@@ -245,6 +262,24 @@ static int watch(struct supervised *device)
     return device->source < 0 ? device->source : 0;
 }
 
+// Nothing that a predecessor did or was told counts for a new process. One that filled a kick's
+// counter would else keep its successors from kicking themselves; kicks that are lost here are made
+// good when the queues are started.
+static void prepare_for_process(struct supervised *device)
+{
+    unsigned kicks = is_virtio(device) ? device->queue_count : 1;
+    uint64_t count;
+
+    device->answers_due = 0;
+    device->faults_due = 0;
+    device->images_due = 0;
+    device->images = (struct log_limit){.burst = IMAGES_IN_TEN_SECONDS};
+    device->faults = (struct log_limit){.burst = FAULT_LINES_IN_TEN_SECONDS};
+    for (unsigned i = 0; i < kicks; i++)
+        if (read(device->kick_fds[i], &count, sizeof(count)) < 0)
+            continue; // was empty
+}
+
 int supervisor_spawned(struct supervisor *supervisor, const warden_DeviceSpawned *spawned,
                        struct channel_descriptors *descriptors)
 {
@@ -256,7 +291,10 @@ int supervisor_spawned(struct supervisor *supervisor, const warden_DeviceSpawned
     device = &supervisor->devices[spawned->index];
     if (device->state != DEVICE_AWAITED && device->state != DEVICE_OFFLINE)
         return -EPROTO;
+    pthread_mutex_lock(supervisor->lock);
+    prepare_for_process(device);
     device->channel.fd = channel_take(descriptors, 0);
+    pthread_mutex_unlock(supervisor->lock);
     device->pid = spawned->pid;
     device->state = DEVICE_ATTACHED;
     error = watch(device);

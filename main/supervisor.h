@@ -10,6 +10,7 @@
 #include "ipc/byte_ring.h"
 #include "ipc/channel.h"
 #include "ipc/event_loop.h"
+#include "ipc/log.h"
 #include "main/machine/virtio_pci.h"
 #include "memory/guest_memory.h"
 #include "proto/device.pb.h"
@@ -44,6 +45,15 @@ struct supervised {
     int shared_fd; // memfd of its in-flight pages, or of the byte rings
     device_Hello hello;
     struct virtio_function function; // kinds with a virtio id
+
+    // What the process may still say, so that one that talks without end is ended and does not keep
+    // the machine's lock from the vCPUs. Under the lock.
+    bool may_quit;           // it holds the user's terminal
+    unsigned answers_due;    // Resets and QueueResets that it has not answered
+    unsigned faults_due;     // queues started, each of which may fail once
+    unsigned images_due;     // ConfigWrites, each of which may change the image
+    struct log_limit images; // beyond these, of its own accord
+    struct log_limit faults; // log lines
 };
 
 #define SUPERVISED_MAX 30

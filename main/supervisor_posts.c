@@ -11,6 +11,29 @@
 #include <string.h>
 #include <unistd.h>
 
+// More ConfigWrites than a channel holds need no answer each.
+#define IMAGES_DUE_MAX 256
+
+// What the device may say because it was told this.
+static void expect(struct supervised *device, const device_ToDevice *message)
+{
+    switch (message->which_message) {
+    case device_ToDevice_start_tag:
+        device->faults_due = message->message.start.queues_count;
+        break;
+    case device_ToDevice_queue_start_tag:
+        device->faults_due += device->faults_due < device->queue_count;
+        break;
+    case device_ToDevice_reset_tag:
+    case device_ToDevice_queue_reset_tag:
+        device->answers_due++;
+        break;
+    case device_ToDevice_config_write_tag:
+        device->images_due += device->images_due < IMAGES_DUE_MAX;
+        break;
+    }
+}
+
 static void post(struct supervised *device, const device_ToDevice *message)
 {
     static const uint64_t one = 1;
@@ -19,8 +42,10 @@ static void post(struct supervised *device, const device_ToDevice *message)
     if (device->channel.fd < 0)
         return; // no process: virtio_pci knows
     error = channel_send(&device->channel, device_ToDevice_fields, message, NULL, 0);
-    if (error == 0)
+    if (error == 0) {
+        expect(device, message);
         return;
+    }
     // Of configuration writes the guest can make more than a device reads; then some are lost. Of
     // all other messages only a few can be unanswered, so a device that has no room for one hangs.
     if (error == -EAGAIN && message->which_message == device_ToDevice_config_write_tag)
@@ -138,6 +163,14 @@ static void pack_all(struct baggage *baggage, const struct supervised *device,
         pack(baggage, (device_DescriptorRole)spawned->roles[i], descriptors->fds[i + 2]);
 }
 
+// Whether the user can type the escape that ends the VM into this device's back ends.
+static bool holds_terminal(const device_Attach *attach)
+{
+    if (attach->which_config == device_Attach_serial_tag)
+        return attach->config.serial.escape;
+    return attach->which_config == device_Attach_console_tag && attach->config.console.escapes != 0;
+}
+
 int supervisor_send_attach(struct supervised *device, const warden_DeviceSpawned *spawned,
                            const struct channel_descriptors *descriptors)
 {
@@ -149,6 +182,7 @@ int supervisor_send_attach(struct supervised *device, const warden_DeviceSpawned
 
     if (!pb_decode(&config, device_Attach_fields, attach))
         return -EPROTO;
+    device->may_quit = holds_terminal(attach);
     memcpy(attach->id, device->id, sizeof(attach->id));
     attach->queue_count = device->queue_count;
     attach->inflight_stride = virtqueue_inflight_stride();

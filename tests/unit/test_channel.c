@@ -79,6 +79,25 @@ static void a_message_arrives_with_its_descriptors(void **state)
     close(fds[1]);
 }
 
+static void a_peer_without_descriptors_to_send_gets_none_in(void **state)
+{
+    unsigned before = open_descriptors();
+    device_ToDevice message;
+    int fds[2];
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(channel_send(&left, device_ToDevice_fields, &ping, fds, 2), 0);
+    assert_int_equal(channel_send(&left, device_ToDevice_fields, &ping, NULL, 0), 0);
+    assert_int_equal(channel_receive(&right, device_ToDevice_fields, &message, NULL, 1), -EPROTO);
+    assert_int_equal(channel_receive(&right, device_ToDevice_fields, &message, NULL, 1), 1);
+    assert_int_equal(message.message.ping.serial, 77);
+    close(fds[0]);
+    close(fds[1]);
+    assert_int_equal(open_descriptors(), before);
+    channel_destroy(&left);
+    assert_int_equal(channel_receive(&right, device_ToDevice_fields, &message, NULL, 1), 0);
+}
+
 static void the_largest_message_arrives(void **state)
 {
     device_ToDevice message = {.which_message = device_ToDevice_attach_tag};
@@ -237,6 +256,7 @@ int main(void)
 #define CHANNEL_TEST(name) cmocka_unit_test_setup_teardown(name, open_pair, close_pair)
     const struct CMUnitTest tests[] = {
         CHANNEL_TEST(a_message_arrives_with_its_descriptors),
+        CHANNEL_TEST(a_peer_without_descriptors_to_send_gets_none_in),
         CHANNEL_TEST(the_largest_message_arrives),
         CHANNEL_TEST(garbage_is_a_breach_and_leaks_no_descriptor),
         CHANNEL_TEST(a_packet_that_is_too_long_is_a_breach),
