@@ -107,12 +107,15 @@ static void advance(struct coordinator *coordinator)
     }
 }
 
-static unsigned take_events(struct coordinator *coordinator)
+// `failure` is that of a vCPU, if one failed: another one may be writing its own meanwhile.
+static unsigned take_events(struct coordinator *coordinator,
+                            char failure[static sizeof(coordinator->vcpu_failure)])
 {
     unsigned events;
 
     pthread_mutex_lock(&coordinator->lock);
     events = coordinator->events;
+    memcpy(failure, coordinator->vcpu_failure, sizeof(coordinator->vcpu_failure));
     coordinator->events = 0;
     pthread_mutex_unlock(&coordinator->lock);
     return events;
@@ -122,13 +125,14 @@ static unsigned take_events(struct coordinator *coordinator)
 static void on_wake(void *context, uint32_t epoll_events)
 {
     struct coordinator *coordinator = context;
+    char failure[sizeof(coordinator->vcpu_failure)];
     unsigned events;
 
     drain_eventfd(coordinator->wake_fd);
-    events = take_events(coordinator);
+    events = take_events(coordinator, failure);
     supervisor_sweep(&coordinator->supervisor);
     if ((events & COORDINATOR_VCPU_FAILED) != 0)
-        end(coordinator, warden_Ended_Reason_FAILURE, coordinator->vcpu_failure);
+        end(coordinator, warden_Ended_Reason_FAILURE, failure);
     else if ((events & 1u << MACHINE_EVENT_POWER_OFF) != 0)
         end(coordinator, warden_Ended_Reason_POWER_OFF, "the guest powered off");
     else if ((events & 1u << MACHINE_EVENT_PANIC) != 0)
