@@ -19,8 +19,8 @@ DESTDIR ?=
 VERSION := 0.1.0
 
 # A sanitizer or coverage build has a tree of its own, since its objects are others.
-B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)
 comma := ,
+B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),/coverage)
 
 CPPFLAGS := -I. -I$(B)/gen -D_GNU_SOURCE -DBULKHEAD_VERSION='"$(VERSION)"' \
 	-DBULKHEAD_LIBEXEC='"$(PREFIX)/libexec/bulkhead"'
