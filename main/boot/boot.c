@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 //
 // The steps from a kernel file to a machine that can start, in their order: format, kernel, initrd,
-// command line, ACPI, the protocol's data.
+// command line, ACPI, reset vector, the protocol's data.
 #include "main/boot/boot.h"
 
 #include "ipc/cleanup.h"
@@ -126,6 +126,28 @@ static int write_acpi(struct boot *boot)
     return boot_write(boot, BOOT_ACPI, tables, (size_t)length);
 }
 
+// Linux on hardware-reduced ACPI believes in EFI for a reboot, finds none, and as its last resort
+// jumps to the firmware in real mode (arch/x86/kernel/reboot.c, BOOT_BIOS) without a look at the
+// FADT's reset register. So the firmware's first instruction is there, and resets.
+static int write_reset_vector(struct boot *boot)
+{
+    static const uint8_t code[] = {
+        0xba,
+        MACHINE_PORT_RESET & 0xff,
+        MACHINE_PORT_RESET >> 8, // mov $MACHINE_PORT_RESET, %dx
+        0xb0,
+        MACHINE_RESET_VALUE, // mov $MACHINE_RESET_VALUE, %al
+        0xee,                // out %al, %dx
+        0xf4,                // hlt
+        0xeb,
+        0xfd, // jmp to the hlt
+    };
+
+    static_assert(BOOT_ACPI + ACPI_TABLES_MAX <= BOOT_RESET_VECTOR, "behind the tables");
+    static_assert(BOOT_RESET_VECTOR + sizeof(code) <= BOOT_ACPI + BOOT_ACPI_ROOM, "reserved");
+    return boot_write(boot, BOOT_RESET_VECTOR, code, sizeof(code));
+}
+
 int boot_load(const struct boot_request *request, struct boot_state *state,
               struct boot_failure *failure)
 {
@@ -149,6 +171,8 @@ int boot_load(const struct boot_request *request, struct boot_state *state,
         error = write_cmdline(&boot);
     if (error == 0)
         error = write_acpi(&boot);
+    if (error == 0)
+        error = write_reset_vector(&boot);
     if (error < 0)
         return error;
     *state = (struct boot_state){.protocol = format->protocol, .entry = boot.entry};

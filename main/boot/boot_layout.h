@@ -17,4 +17,5 @@
 #define BOOT_VGA 0xa0000u
 #define BOOT_ACPI 0xe0000u // the RSDP is its first byte, so that a search finds it
 #define BOOT_ACPI_ROOM 0x20000u
+#define BOOT_RESET_VECTOR 0xffff0u // f000:fff0, where a PC's firmware begins
 #define BOOT_HIGH_MEMORY 0x100000u // kernels are loaded from here on

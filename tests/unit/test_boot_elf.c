@@ -283,9 +283,23 @@ static void damaged_notes_end_the_search(void **unused)
     assert_int_equal(entry, 0x1000);
 }
 
+// mov $0x602, %dx; mov $1, %al; out %al, %dx; hlt; jmp back to it.
+static void the_firmwares_first_instructions_reset(void **unused)
+{
+    static const uint8_t expected[] = {0xba, 0x02, 0x06, 0xb0, 0x01, 0xee, 0xf4, 0xeb, 0xfd};
+    struct setup setup;
+
+    (void)unused;
+    prepare(&setup, 64 * MIB);
+    assert_int_equal(load(&setup), 0);
+    assert_guest_bytes(setup.request.memory, 0xffff0, expected, sizeof(expected));
+    finish(&setup);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_firmwares_first_instructions_reset),
         cmocka_unit_test(segments_and_start_info_are_in_memory),
         cmocka_unit_test(memory_map_counts_all_memory),
         cmocka_unit_test(bad_kernels_are_refused_with_cause_and_remedy),
