@@ -13,6 +13,7 @@
  *   pattern=N          writes 4 KiB blocks 0 to N-1 with a pattern that holds their number
  *   verify=N           reads them back and counts those that differ
  *   serial=N           writes N bytes of text to standard output and waits until they are out
+ *   kmsg=N             writes N bytes of text to the kernel's log, whose console prints them
  *   random=N           reads N bytes from /dev/hwrng
  *
  * The random order is the same in every run. Ends with 1 if a request failed or a block differed.
@@ -248,6 +249,22 @@ static struct result serial(const struct job *job)
     return result;
 }
 
+/* Alerts: they are printed even where the kernel is told to be quiet. */
+static struct result kernel_log(const struct job *job)
+{
+    static const char line[] =
+        "<1>the quick brown fox jumps over the lazy dog, and then over it again\n";
+    struct result result = {0};
+
+    while (result.bytes < job->count && result.errors == 0) {
+        if (write(job->fd, line, sizeof(line) - 1) == (ssize_t)sizeof(line) - 1)
+            result.bytes += sizeof(line) - 1;
+        else
+            result.errors++;
+    }
+    return result;
+}
+
 static struct result read_random(const struct job *job)
 {
     struct result result = {0};
@@ -268,7 +285,17 @@ static struct result read_random(const struct job *job)
 
 /* --- the table --- */
 
-enum resource { NOTHING, DISK_READ, DISK_WRITE, HWRNG };
+enum resource { NOTHING, DISK_READ, DISK_WRITE, HWRNG, KERNEL_LOG };
+
+static const struct {
+    const char *path; /* NULL: the job's disk */
+    int flags;
+} resources[] = {
+    [DISK_READ] = {NULL, O_RDONLY | O_DIRECT},
+    [DISK_WRITE] = {NULL, O_RDWR | O_DIRECT},
+    [HWRNG] = {"/dev/hwrng", O_RDONLY},
+    [KERNEL_LOG] = {"/dev/kmsg", O_WRONLY},
+};
 
 static const struct workload {
     const char *name;
@@ -284,6 +311,7 @@ static const struct workload {
     {"pattern", false, DISK_WRITE, write_pattern},
     {"verify", false, DISK_READ, verify_pattern},
     {"serial", false, NOTHING, serial},
+    {"kmsg", false, KERNEL_LOG, kernel_log},
     {"random", false, HWRNG, read_random},
 };
 
@@ -306,15 +334,13 @@ static const struct workload *find(const char *name, size_t length, unsigned *re
 
 static bool open_resource(struct job *job, enum resource resource)
 {
-    const bool disk = resource != HWRNG;
-    const char *path = disk ? job->disk : "/dev/hwrng";
+    const char *path = resources[resource].path ? resources[resource].path : job->disk;
     struct stat status;
 
     job->fd = -1;
     if (resource == NOTHING)
         return true;
-    job->fd = open(path, O_CLOEXEC | (disk ? O_DIRECT : 0) |
-                             (resource == DISK_WRITE ? O_RDWR : O_RDONLY));
+    job->fd = open(path, resources[resource].flags | O_CLOEXEC);
     if (job->fd < 0 || fstat(job->fd, &status) < 0) {
         fprintf(stderr, "guest_io: %s: %s\n", path, strerror(errno));
         return false;
@@ -322,7 +348,7 @@ static bool open_resource(struct job *job, enum resource resource)
     job->size = (uint64_t)status.st_size;
     if (S_ISBLK(status.st_mode) && ioctl(job->fd, BLKGETSIZE64, &job->size) < 0)
         job->size = 0;
-    if (disk && job->size < SMALL) {
+    if (!resources[resource].path && job->size < SMALL) {
         fprintf(stderr, "guest_io: %s is smaller than one request\n", path);
         return false;
     }
@@ -351,6 +377,7 @@ static bool run(const char *word, struct job *job)
            ", \"elapsed_ns\": %" PRIu64 ", \"errors\": %" PRIu64 "}\n",
            (int)(equals - word), word, job->count, result.bytes, elapsed, result.errors);
     fflush(stdout);
+    (void)tcdrain(STDOUT_FILENO); /* what is still being printed would be part of the next one */
     if (job->fd >= 0)
         close(job->fd);
     return result.errors == 0;
