@@ -18,6 +18,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+// Each device may fail once and more.
+#define FAILURES_IN_TEN_SECONDS (2 * WARDEN_DEVICES_MAX)
+
 static const int handled_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
 static void on_signal(void *context, uint32_t events)
@@ -167,6 +170,7 @@ int warden_run(struct vm_config *config)
     if (warden == NULL)
         return 1;
     warden->config = config;
+    warden->failures.burst = FAILURES_IN_TEN_SECONDS;
     warden->libexec_fd = warden->null_fd = warden->kvm_fd = warden->kernel_fd = -1;
     warden->initrd_fd = warden->memory_fd = warden->signal_fd = -1;
     warden->coordinator_filter_fd = warden->vcpu_filter_fd = warden->loader_filter_fd = -1;

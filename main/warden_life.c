@@ -28,6 +28,19 @@ void warden_end(struct warden *warden, int status)
     event_loop_stop(&warden->loop);
 }
 
+// A peer's words, after ours, in one line: it can neither begin another one in somebody else's name
+// nor send control characters to the user's terminal.
+static void tell_user(const char *ours, const char *theirs)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "%s", theirs);
+    for (char *at = text; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    user_message("%s%s", ours, text);
+}
+
 static void tell_coordinator(struct warden *warden, const warden_ToCoordinator *message)
 {
     if (channel_send(&warden->coordinator, warden_ToCoordinator_fields, message, NULL, 0) == 0)
@@ -44,6 +57,20 @@ static void loader_done(struct warden *warden)
     channel_destroy(&warden->loader);
 }
 
+// Nothing is left to do for it. One that a hostile kernel file has taken over would not end by
+// itself, and would still have guest memory when that is filled for the next boot.
+static void end_loader(struct warden *warden)
+{
+    for (unsigned i = 0; i < WARDEN_PROCESSES_MAX; i++) {
+        struct warden_process *process = &warden->processes[i];
+
+        if (process->jailed.pid == 0 || strcmp(process->id, "loader") != 0)
+            continue;
+        process->finished = true;
+        kill(process->jailed.pid, SIGKILL);
+    }
+}
+
 static int on_boot(void *owner, const void *boot, struct channel_descriptors *descriptors)
 {
     struct warden *warden = owner;
@@ -52,19 +79,14 @@ static int on_boot(void *owner, const void *boot, struct channel_descriptors *de
         .message.boot = *(const warden_Boot *)boot,
     };
 
+    end_loader(warden);
     tell_coordinator(warden, &message);
     return 0;
 }
 
 static int on_load_failed(void *owner, const void *failed, struct channel_descriptors *descriptors)
 {
-    char reason[sizeof(((warden_LoadFailed *)0)->reason)];
-
-    snprintf(reason, sizeof(reason), "%s", ((const warden_LoadFailed *)failed)->reason);
-    for (char *at = reason; *at != '\0'; at++)
-        if (*at < ' ' || *at > '~')
-            *at = '?';
-    user_message("%s", reason);
+    tell_user("", ((const warden_LoadFailed *)failed)->reason);
     warden_end(owner, 1);
     return 0;
 }
@@ -77,20 +99,18 @@ static const struct permit loader_permits[] = {
 static void on_loader(void *context, uint32_t events)
 {
     struct warden *warden = context;
-    struct channel_descriptors descriptors;
     warden_FromLoader answer;
     const char *refused;
-    int got = channel_receive(&warden->loader, warden_FromLoader_fields, &answer, &descriptors, 1);
+    int got = channel_receive(&warden->loader, warden_FromLoader_fields, &answer, NULL, 1);
 
     if (got == -EAGAIN)
         return;
     loader_done(warden); // it has one word to say
     if (got == 1)
         got = dispatch(loader_permits, array_size(loader_permits), answer.which_message, 0, warden,
-                       &answer.message, &descriptors, &refused);
+                       &answer.message, NULL, &refused);
     else if (got == 0)
         got = -EPIPE;
-    channel_descriptors_destroy(&descriptors);
     if (got < 0) {
         user_message("the loader failed before the kernel was loaded");
         warden_end(warden, 1);
@@ -167,6 +187,8 @@ static int on_device_hello(void *owner, const void *hello, struct channel_descri
         .message.device_verified.index = index,
     };
 
+    if (index >= warden->device_count)
+        return -EPROTO;
     if (process == NULL)
         return 0; // it has ended meanwhile
     if (warden_process_verify(process) == 0)
@@ -181,10 +203,13 @@ static int on_device_failed(void *owner, const void *body, struct channel_descri
     const warden_DeviceFailed *failed = body;
     struct warden *warden = owner;
     struct warden_process *process = warden_process_of_device(warden, failed->index);
+    char ours[VM_ID_SIZE + 32];
 
     if (failed->index >= warden->device_count)
         return -EPROTO;
-    user_message("device %s failed: %s", warden->devices[failed->index].id, failed->reason);
+    snprintf(ours, sizeof(ours), "device %s failed: ", warden->devices[failed->index].id);
+    if (log_limit_allows(&warden->failures))
+        tell_user(ours, failed->reason);
     if (process != NULL)
         kill(process->jailed.pid, SIGKILL);
     if (!warden->running)
@@ -230,7 +255,7 @@ static int on_ended(void *owner, const void *body, struct channel_descriptors *d
     if ((unsigned)ended->reason >= array_size(statuses))
         return -EPROTO;
     if (ended->reason == warden_Ended_Reason_FAILURE || ended->reason == warden_Ended_Reason_PANIC)
-        user_message("%s", ended->detail);
+        tell_user("", ended->detail);
     warden_end(owner, statuses[ended->reason]);
     return 0;
 }
@@ -247,20 +272,17 @@ static const struct permit coordinator_permits[] = {
 static void on_coordinator(void *context, uint32_t events)
 {
     struct warden *warden = context;
-    struct channel_descriptors descriptors;
     warden_FromCoordinator word;
     const char *refused = NULL;
-    int got = channel_receive(&warden->coordinator, warden_FromCoordinator_fields, &word,
-                              &descriptors, 1);
+    int got = channel_receive(&warden->coordinator, warden_FromCoordinator_fields, &word, NULL, 1);
 
     if (got == -EAGAIN)
         return;
     if (got == 1)
         got = dispatch(coordinator_permits, array_size(coordinator_permits), word.which_message, 0,
-                       warden, &word.message, &descriptors, &refused);
+                       warden, &word.message, NULL, &refused);
     else if (got == 0)
         got = -EPIPE;
-    channel_descriptors_destroy(&descriptors);
     if (got == 0)
         return;
     if (refused != NULL)
@@ -298,6 +320,8 @@ void warden_process_ended(struct warden_process *process, int wait_status)
     struct warden *warden = process->warden;
     warden_ToCoordinator message = {.which_message = warden_ToCoordinator_device_exited_tag};
 
+    if (process->finished)
+        return;
     say_how(process, wait_status);
     if (process->device >= 0) {
         message.message.device_exited.index = (uint32_t)process->device;
@@ -306,7 +330,8 @@ void warden_process_ended(struct warden_process *process, int wait_status)
         tell_coordinator(warden, &message);
         return;
     }
-    // The loader has ended properly once its word was heard; the coordinator never ends by itself.
+    // A loader that ends by itself has said its word, which may still wait to be heard; the
+    // coordinator never ends by itself.
     if (strcmp(process->id, "loader") != 0 || !WIFEXITED(wait_status) ||
         WEXITSTATUS(wait_status) != 0)
         warden_end(warden, 1);

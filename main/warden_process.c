@@ -112,6 +112,7 @@ static void prepare(struct warden *warden, struct warden_process *process, const
 {
     process->warden = warden;
     process->device = device;
+    process->finished = false;
     process->executable = executable;
     snprintf(process->id, sizeof(process->id), "%s", id);
     process->spec = (struct jail_spec){

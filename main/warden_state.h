@@ -53,6 +53,7 @@ struct warden_process {
     struct jail_descriptor descriptors[4];
     struct jailed jailed; // pid 0: none
     bool verified;
+    bool finished;           // has done all it was started for: how it ends says nothing
     struct jail_facts facts; // once verified
     int pidfd_source;
     struct process_log log;
@@ -85,8 +86,9 @@ struct warden {
     bool terminal_raw; // `terminal` is to be put back
     struct termios terminal;
     bool stdio_taken;
-    unsigned signals; // SIGTERM so far
-    bool running;     // the guest has begun
+    unsigned signals;          // SIGTERM so far
+    struct log_limit failures; // lines about devices that failed
+    bool running;              // the guest has begun
     bool ended;
     int status; // exit status, once ended
 };
