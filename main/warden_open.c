@@ -17,6 +17,7 @@
 #include <pb_encode.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,6 +114,9 @@ static struct warden_device *add_device(struct warden *warden, enum device_kind 
 
 static void add_backend(struct warden_device *device, uint32_t role, int steal_backend_fd)
 {
+    // What the guest prints has no length that is known before.
+    if (role == device_DescriptorRole_ROLE_OUTPUT)
+        device->file_size = RLIM_INFINITY;
     if (steal_backend_fd >= 0)
         device->backends[device->backend_count++] =
             (struct warden_backend){.fd = steal_backend_fd, .role = role};
@@ -143,6 +147,8 @@ static int open_disk(struct warden *warden, const struct vm_disk *disk)
     if (fd < 0)
         return fd;
     add_backend(device, device_DescriptorRole_ROLE_IMAGE, fd);
+    // A process that was taken over fills no more of the host's disk than the guest's disk has.
+    device->file_size = attach.config.block.capacity * 512;
     device->io_uring = !attach.config.block.workers;
     device->tasks = attach.config.block.workers ? 5 : 1;
     return set_config(device, &attach);

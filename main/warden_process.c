@@ -73,6 +73,7 @@ static struct jail_limits limits_of(const struct warden *warden,
 
     if (process->device >= 0) {
         limits.tasks = warden->devices[process->device].tasks;
+        limits.file_size = warden->devices[process->device].file_size;
         if (warden->devices[process->device].io_uring) {
             limits.tasks += IO_URING_WORKERS;
             limits.locked_memory = 1 << 20; // the rings, on kernels before 5.12

@@ -39,6 +39,7 @@ struct warden_device {
     int filter_fd;                        // memfd: its compiled policy
     unsigned tasks;                       // threads that it may have
     bool io_uring;
+    uint64_t file_size; // bytes: how long a file may be that it writes to (RLIMIT_FSIZE)
 };
 
 struct warden;
