@@ -9,8 +9,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// One turn of the loop moves at most so many chains of a port: others come first then.
+// One turn of the loop moves at most so many chains and bytes of a port: others come first then. A
+// guest with two processors could else keep us at it for ever.
 #define CHAINS_PER_TURN 64
+#define BYTES_PER_TURN (UINT64_C(1) << 20)
 
 static struct virtqueue *queue_of(const struct console_port *port, unsigned index)
 {
@@ -36,7 +38,7 @@ static bool give_input(struct console_port *port)
     static struct virtqueue_chain chain;
     struct virtqueue *queue = queue_of(port, port->rx);
 
-    while (port->input_done < port->input_used) {
+    for (unsigned i = 0; i < CHAINS_PER_TURN && port->input_done < port->input_used; i++) {
         size_t put;
 
         if (virtqueue_pop(queue, &chain) <= 0)
@@ -55,8 +57,8 @@ void console_port_receive(struct console_port *port)
 {
     if (give_input(port))
         watch_input(port);
-    else if (virtqueue_kicks_on(queue_of(port, port->rx)) && give_input(port))
-        watch_input(port);
+    else if (virtqueue_kicks_on(queue_of(port, port->rx)))
+        device_again(port->console->device, port->rx);
 }
 
 static void on_input(void *context, uint32_t events)
@@ -84,19 +86,21 @@ static void on_input(void *context, uint32_t events)
     console_port_receive(port);
 }
 
-// Writes the rest of the current chain. Whether it is finished (written, or lost with the reader).
-static bool write_chain(struct console_port *port)
+// Writes the rest of the current chain, as far as the turn's budget goes. Whether it is finished
+// (written, or lost with the reader). If not, and budget is left, the reader is slow.
+static bool write_chain(struct console_port *port, uint64_t *budget)
 {
     static struct guest_vector rest;
     uint64_t bytes = guest_vector_bytes(&port->output.readable);
 
-    while (port->output_fd >= 0 && port->output_done < bytes) {
+    while (port->output_fd >= 0 && port->output_done<bytes && * budget> 0) {
+        uint64_t left = bytes - port->output_done;
         const struct iovec *pieces;
         int count;
         ssize_t put;
 
         guest_vector_slice(&rest, &port->output.readable, port->output_done,
-                           bytes - port->output_done);
+                           left < *budget ? left : *budget);
         pieces = guest_vector_iovecs(&rest, &count);
         put = writev(port->output_fd, pieces, count);
         if (put < 0 && errno == EAGAIN && port->output_source >= 0) {
@@ -105,23 +109,25 @@ static bool write_chain(struct console_port *port)
             return false;
         }
         if (put <= 0)
-            break;
+            return true;
         port->output_done += (uint64_t)put;
+        *budget -= (uint64_t)put;
     }
-    return true;
+    return port->output_fd < 0 || port->output_done == bytes;
 }
 
 // Moves the turn's share. Whether the reader is slow: then the rest waits for EPOLLOUT.
 static bool transmit_some(struct console_port *port)
 {
     struct virtqueue *queue = queue_of(port, port->tx);
+    uint64_t budget = BYTES_PER_TURN;
 
-    for (unsigned i = 0; i < CHAINS_PER_TURN; i++) {
+    for (unsigned i = 0; i < CHAINS_PER_TURN && budget > 0; i++) {
         if (!port->output_pending && virtqueue_pop(queue, &port->output) <= 0)
             return false;
         port->output_pending = true;
-        if (!write_chain(port))
-            return true;
+        if (!write_chain(port, &budget))
+            return budget > 0;
         port->output_pending = false;
         port->output_done = 0;
         virtqueue_push(queue, port->output.head, 0);
@@ -137,7 +143,7 @@ void console_port_transmit(struct console_port *port)
     virtqueue_kicks_off(queue);
     blocked = transmit_some(port);
     virtqueue_notify(queue);
-    if (!blocked && virtqueue_kicks_on(queue))
+    if (!blocked && (virtqueue_kicks_on(queue) || port->output_pending))
         device_again(port->console->device, port->tx);
     report_fault(port, port->tx);
 }
