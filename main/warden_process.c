@@ -159,6 +159,19 @@ static int spawn(struct warden *warden, struct warden_process *process, int chan
     return error;
 }
 
+// Once for each stage: the user allowed it, and shall know that it was needed.
+static void tell_missing(struct warden *warden, const struct warden_process *process)
+{
+    for (int stage = 0; stage < JAIL_STAGE_COUNT; stage++) {
+        if ((process->jailed.missing & ~warden->missing_told & JAIL_BIT(stage)) == 0)
+            continue;
+        user_message("running without the jail stage %s (%s), as --allow-missing says",
+                     jail_stage_name((enum jail_stage)stage),
+                     jail_stage_purpose((enum jail_stage)stage));
+        warden->missing_told |= JAIL_BIT(stage);
+    }
+}
+
 struct warden_process *warden_process_start(struct warden *warden, const char *id,
                                             const char *executable, int device, int channel)
 {

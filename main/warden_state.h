@@ -74,6 +74,7 @@ struct warden {
     int loader_filter_fd;
     int signal_fd;
     uint32_t allow_missing;
+    uint32_t missing_told; // stages whose lack was said
     unsigned region_count;
     struct guest_region regions[GUEST_REGIONS_MAX];
     unsigned device_count;
