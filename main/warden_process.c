@@ -190,6 +190,7 @@ struct warden_process *warden_process_start(struct warden *warden, const char *i
         forget(process);
         return NULL;
     }
+    tell_missing(warden, process);
     process->pidfd_source =
         event_loop_add(&warden->loop, process->jailed.pidfd, EPOLLIN, on_exit_of_process, process);
     return process;
