@@ -141,11 +141,17 @@ static void on_wake(void *context, uint32_t epoll_events)
         begin_reset(coordinator);
 }
 
+// The vCPU threads stand still for the first time when each has locked itself down: before that the
+// warden would rightly find threads without a filter.
 static void on_parked(void *context, uint32_t events)
 {
+    const warden_FromCoordinator ready = {.which_message = warden_FromCoordinator_ready_tag};
     struct coordinator *coordinator = context;
 
     drain_eventfd(coordinator->parked_fd);
+    if (!coordinator->ready)
+        tell_warden(coordinator, &ready);
+    coordinator->ready = true;
     advance(coordinator);
 }
 
@@ -322,7 +328,6 @@ int main(void)
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .serial_fd = -1,
     };
-    const warden_FromCoordinator ready = {.which_message = warden_FromCoordinator_ready_tag};
     int error;
 
     // 1. Receive what the VM shall be, and build it: memory, registers, vCPUs.
@@ -338,8 +343,7 @@ int main(void)
         log_error("cannot lock down: %s", strerror(-error));
         return 1;
     }
-    // 3. From here on devices and the guest may be heard.
-    tell_warden(&coordinator, &ready);
+    // 3. From here on devices and the guest may be heard: on_parked says so, once all are locked.
     event_loop_run(&coordinator.loop);
     return 0;
 }

@@ -29,6 +29,7 @@ struct coordinator {
     pthread_mutex_t lock;
     enum coordinator_state state;
     bool exit_on_reset;
+    bool ready;         // the warden was told that all threads are locked down
     bool booted;        // the loader has filled memory: `boot` says where to begin
     bool devices_reset; // of COORDINATOR_RESETTING: devices were told
     struct boot_state boot;
