@@ -194,6 +194,14 @@ $(B)/test/device/%: $(B)/obj/tests/device/%.o $(DEVICE_SHARED) $(TEST_LIBS)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 		$(TEST_LINK) -o $@
 
+# Micro guests on a real KVM; tests/vm/test_vcpu runs them.
+VM_PROGRAMS := $(B)/test/guest/kvm_smoke
+$(B)/test/guest/kvm_smoke: $(call obj,$(wildcard tests/guest/*.c)) $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pie $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+		$(TEST_LINK) -o $@
+
 .PHONY: check check-unit check-device check-vm check-fresh lint install clean demo demo-shell \
 	bench bench-quick packages-build packages-test packages-demo packages-bench
 packages-build:

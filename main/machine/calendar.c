@@ -65,5 +65,6 @@ int64_t calendar_seconds(const struct calendar *date)
     int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     int64_t days = era * ERA_DAYS + day_of_era - EPOCH_OFFSET;
 
-    return days * DAY_SECONDS + date->hour * 3600ll + date->minute * 60ll + date->second;
+    return days * DAY_SECONDS + date->hour * INT64_C(3600) + date->minute * INT64_C(60) +
+           date->second;
 }
