@@ -129,7 +129,7 @@ static int say_hello(struct device *device)
 
 static int attach(struct device *device)
 {
-    device_ToDevice message;
+    static device_ToDevice message; // ->attach points into it
     int error;
 
     error = receive_attach(device, &message);

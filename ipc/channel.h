@@ -38,9 +38,9 @@ int channel_send(const struct channel *channel, const pb_msgdesc_t *fields, cons
 
 // Receives one message into `message` (zeroed first). Blocks unless `nowait`. 1: there is one; 0:
 // the peer has closed; -EAGAIN: none now (`nowait`); -EPROTO: the peer sent what it must not; other
-// negative errno. The descriptors are the caller's. `descriptors` NULL: from a peer that has none to
-// send; the kernel then puts none into this process, not even for the moment until it closes them
-// (which can block: on network file systems close(2) writes back).
+// negative errno. The descriptors are the caller's. `descriptors` NULL: from a peer that has none
+// to send; the kernel then puts none into this process, not even for the moment until it closes
+// them (which can block: on network file systems close(2) writes back).
 int channel_receive(const struct channel *channel, const pb_msgdesc_t *fields, void *message,
                     struct channel_descriptors *descriptors, int nowait);
 

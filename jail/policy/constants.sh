@@ -3,7 +3,8 @@
 #
 # Writes the tables of names that policies may use, from the headers of this machine:
 #   constants.sh OUTPUT_DIRECTORY [COMPILER]
-# makes OUTPUT_DIRECTORY/policy_constants.inc (every integer macro and enumerator of the headers that
+# makes OUTPUT_DIRECTORY/policy_constants.inc (every integer macro and enumerator of the headers
+# that
 # constants.list names, sorted) and OUTPUT_DIRECTORY/policy_calls.inc (system calls of x86_64, from
 # libseccomp and the kernel's headers).
 #
@@ -32,7 +33,8 @@ candidates() {
         "$cc" -D_GNU_SOURCE -E -P "$1" | tr '\n' ' ' | grep -oE 'enum( [A-Za-z0-9_]+)? *\{[^}]*\}' |
             sed -e 's/^[^{]*{//' -e 's/}$//' | tr ',' '\n' |
             sed -n 's/^ *\([A-Z][A-Z0-9_]*\)\( .*\|=.*\)\?$/\1/p'
-    } | grep -vE '^(SYS_|UINT|INT[0-9_]|PRI|SCN|SIZE_MAX|WCHAR_|WINT_|SIG_ATOMIC|PTRDIFF_)' | sort -u
+    } | grep -vE '^(SYS_|UINT|INT[0-9_]|PRI|SCN|SIZE_MAX|WCHAR_|WINT_|SIG_ATOMIC|PTRDIFF_)' |
+        sort -u
 }
 
 # Prints "NAME VALUE" for those candidates that are integer constants.
@@ -48,7 +50,8 @@ evaluate() {
             # `| 0` refuses floating point and pointers.
             sed 's/.*/{ "&", (unsigned long long)((&) | 0) },/' "$work/names"
             echo '};'
-            echo 'int main(void) { for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++)'
+            echo 'int main(void) {'
+            echo 'for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++)'
             echo 'printf("%s %llu\n", values[i].name, values[i].value); }'
         } >"$work/probe.c"
         first=$(($(wc -l <"$work/head.c") + 2))

@@ -62,7 +62,8 @@ int64_t calendar_seconds(const struct calendar *date)
     int64_t era = floor_divide(year, ERA_YEARS);
     unsigned year_of_era = (unsigned)(year - era * ERA_YEARS);
     unsigned day_of_year = MARCH_TO_MONTH_DAYS(month) + date->day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    int64_t day_of_era =
+        (int64_t)year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     int64_t days = era * ERA_DAYS + day_of_era - EPOCH_OFFSET;
 
     return days * DAY_SECONDS + date->hour * INT64_C(3600) + date->minute * INT64_C(60) +

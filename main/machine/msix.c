@@ -186,7 +186,7 @@ bool msix_enabled(const struct msix *msix)
 
 uint64_t msix_table_read(const struct msix *msix, uint64_t offset, unsigned length)
 {
-    return bus_image_read(msix->table, msix->count * MSIX_ENTRY_SIZE, offset, length);
+    return bus_image_read(msix->table, (uint64_t)msix->count * MSIX_ENTRY_SIZE, offset, length);
 }
 
 static void entry_write(struct msix_entry *entry, unsigned field, uint32_t value)
@@ -209,7 +209,7 @@ static void entry_write(struct msix_entry *entry, unsigned field, uint32_t value
 void msix_table_write(struct msix *msix, uint64_t offset, unsigned length, uint64_t value)
 {
     if ((length != 4 && length != 8) || offset % length != 0 ||
-        offset >= msix->count * MSIX_ENTRY_SIZE)
+        offset >= (uint64_t)msix->count * MSIX_ENTRY_SIZE)
         return;
     for (unsigned i = 0; i < length; i += 4) {
         unsigned at = (unsigned)offset + i;

@@ -19,7 +19,7 @@ static uint64_t address_of(const struct virtio_function *function, enum exit_spa
                            unsigned queue)
 {
     return function->function.bars[bar_of(space)].address +
-           (space == EXIT_MMIO ? VIRTIO_NOTIFY_OFFSET : 0) + queue * VIRTIO_NOTIFY_STRIDE;
+           (space == EXIT_MMIO ? VIRTIO_NOTIFY_OFFSET : 0) + (uint64_t)queue * VIRTIO_NOTIFY_STRIDE;
 }
 
 static void connect(struct virtio_function *function, enum exit_space space, unsigned queue)

@@ -90,7 +90,7 @@ static uint64_t io_bar_size(unsigned queue_count)
 {
     uint64_t size = VIRTIO_NOTIFY_STRIDE;
 
-    while (size < queue_count * VIRTIO_NOTIFY_STRIDE)
+    while (size < (uint64_t)queue_count * VIRTIO_NOTIFY_STRIDE)
         size *= 2;
     return size;
 }
