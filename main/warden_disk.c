@@ -48,16 +48,22 @@ static int choose_engine(const struct vm_disk *disk, device_BlockConfig *config)
 
 static int open_image(const struct vm_disk *disk)
 {
-    int fd = open(disk->path, (disk->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
+    const int access_mode = disk->readonly ? O_RDONLY : O_RDWR;
+    // O_NONBLOCK: what turns out to be a pipe must not keep us waiting for its other end. Requests
+    // to an image are to wait, though.
+    int fd = open(disk->path, access_mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     int error = errno;
 
-    if (fd >= 0)
+    if (fd >= 0) {
+        (void)fcntl(fd, F_SETFL, access_mode);
         return fd;
+    }
     if (!disk->readonly && (error == EACCES || error == EROFS || error == EPERM) &&
         access(disk->path, R_OK) == 0)
         user_message("disk %s is read-only; say readonly, or make it writable", disk->path);
     else
-        user_message("disk %s cannot be opened: %s", disk->path, strerror(error));
+        user_message("disk %s cannot be opened: %s; name an image or block device that you may use",
+                     disk->path, strerror(error));
     return -error;
 }
 

@@ -25,10 +25,14 @@ static int open_named(const char *path, const char *what, int *fd)
 {
     struct stat status;
 
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    // O_NONBLOCK: what turns out to be a pipe must not keep us waiting for its writer.
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (*fd < 0) {
-        user_message("%s %s cannot be opened: %s", what, path, strerror(errno));
-        return -errno;
+        int error = -errno;
+
+        user_message("%s %s cannot be opened: %s; name a file that you may read with --%s", what,
+                     path, strerror(-error), what);
+        return error;
     }
     if (fstat(*fd, &status) == 0 && S_ISREG(status.st_mode))
         return 0;

@@ -104,7 +104,9 @@ static int open_pty(const char *what, struct warden_stream *out)
 
 static int open_file(const char *path, struct warden_stream *out)
 {
-    out->output_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    // O_NONBLOCK: neither we nor the device ever wait for the reader of a pipe.
+    out->output_fd =
+        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
     return out->output_fd < 0 ? -errno : 0;
 }
 
@@ -120,8 +122,14 @@ int warden_stream_open(struct warden *warden, const struct vm_stream *stream, co
         error = open_pty(what, out);
     else if (stream->mode == VM_STREAM_FILE)
         error = open_file(stream->path, out);
-    if (error < 0)
-        user_message("%s: cannot open %s: %s", what, stream->path != NULL ? stream->path : "it",
+    if (error == -ENXIO && stream->mode == VM_STREAM_FILE)
+        user_message("%s: nobody reads the pipe %s; start its reader first", what, stream->path);
+    else if (error < 0 && stream->mode == VM_STREAM_FILE)
+        user_message("%s: %s cannot be opened: %s; name a file that you may write", what,
+                     stream->path, strerror(-error));
+    else if (error < 0)
+        user_message("%s: cannot open %s: %s", what,
+                     stream->mode == VM_STREAM_PTY ? "a pseudo-terminal" : "standard output",
                      strerror(-error));
     return error;
 }
