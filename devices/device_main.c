@@ -19,6 +19,9 @@
 
 #define CHANNEL_FD 3 // the warden puts it there (docs/device-protocol.md)
 
+// What a device was attached with before Attach came and after its lock-down.
+static const device_Attach nothing;
+
 int device_take(struct device *device, device_DescriptorRole role)
 {
     const device_Attach *attach = device->attach;
@@ -110,7 +113,7 @@ static int lock_down(struct device *device)
     if (program < 0)
         return -EPROTO;
     channel_descriptors_destroy(&device->descriptors);
-    device->attach = NULL;
+    device->attach = &nothing;
     jail_forget_startup_pages();
     return jail_lockdown_filter(steal_fd(&program));
 }
@@ -155,7 +158,8 @@ static int attach(struct device *device)
 
 int main(void)
 {
-    static struct device device = {.ops = &device_ops, .channel = {.fd = CHANNEL_FD}};
+    static struct device device = {
+        .ops = &device_ops, .attach = &nothing, .channel = {.fd = CHANNEL_FD}};
     int error;
 
     // 1. Receive Attach, map, allocate, lock down.

@@ -120,6 +120,7 @@ static struct result random_requests(const struct job *job, bool write)
     struct requester all[REQUESTERS_MAX] = {0};
     struct result result = {.bytes = job->count * SMALL};
 
+    all[0].job = job; // the first one is this thread, whatever was asked for
     for (unsigned i = 0; i < job->requesters; i++) {
         all[i].job = job;
         all[i].write = write;

@@ -32,7 +32,7 @@ static int set_up(void **unused)
             return -1;
         *slash = '\0';
     }
-    strcat(program, "/bulkhead");
+    snprintf(slash, sizeof(program) - (size_t)(slash - program), "/bulkhead");
     snprintf(folder, sizeof(folder), "/tmp/bulkhead-policy-XXXXXX");
     return mkdtemp(folder) ? 0 : -1;
 }
