@@ -34,6 +34,7 @@
 #define STATUS_TIME_LIMIT 124
 #define STATUS_HOST_FAILED 125
 #define QEMU_WIRE_FD 3
+#define TICK_MILLISECONDS 250
 #define ESCAPE_KEY 0x1d /* Ctrl-] three times in a row ends the host */
 #define ESCAPE_COUNT 3
 
@@ -42,8 +43,9 @@ struct keeper {
     int signals;
     pid_t qemu;
     const char *log;
-    time_t limit; /* seconds, 0 = none */
-    struct timespec began;
+    time_t limit;  /* seconds, 0 = none */
+    int64_t began; /* milliseconds on the monotonic clock, as all times here */
+    int64_t next_tick;
     char **command;
     size_t credit; /* bytes of input that the agent can take now */
     bool up;
@@ -283,21 +285,36 @@ static void take_signal(struct keeper *keeper)
     }
 }
 
-/* Milliseconds to the limit for poll(), -1 for none; ends the host when it has passed. */
-static int time_left(struct keeper *keeper)
+static int64_t now(void)
 {
-    struct timespec now;
+    struct timespec time;
 
-    if (keeper->limit == 0)
-        return -1;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const time_t left = keeper->began.tv_sec + keeper->limit - now.tv_sec;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
 
-    if (left <= 0)
+static void check_limit(struct keeper *keeper)
+{
+    if (keeper->limit > 0 && now() >= keeper->began + keeper->limit * 1000)
         fail(keeper, STATUS_TIME_LIMIT, "%s after the limit of %ld s (--timeout)",
              keeper->up ? "the command was stopped" : "the emulated host had not started",
              (long)keeper->limit);
-    return left > 1000 ? 1000000 : (int)left * 1000;
+}
+
+/*
+ * QEMU's emulation of SVM now and then loses the interrupt of the emulated host's timer while a
+ * nested guest runs; the timer is then never armed again, and the host sleeps for ever. Any other
+ * interrupt makes it look at the time and go on, so it gets one regularly.
+ */
+static void tick(struct keeper *keeper)
+{
+    struct pollfd wire = {.fd = keeper->wire, .events = POLLOUT};
+
+    if (!keeper->up || now() < keeper->next_tick)
+        return;
+    keeper->next_tick = now() + TICK_MILLISECONDS;
+    if (poll(&wire, 1, 0) == 1 && (wire.revents & POLLOUT))
+        send_frame(keeper, FRAME_TICK, NULL, 0);
 }
 
 static _Noreturn void serve(struct keeper *keeper)
@@ -312,7 +329,9 @@ static _Noreturn void serve(struct keeper *keeper)
             {.fd = reads ? STDIN_FILENO : -1, .events = POLLIN},
         };
 
-        if (poll(set, sizeof(set) / sizeof(set[0]), time_left(keeper)) < 0 && errno != EINTR)
+        check_limit(keeper);
+        tick(keeper);
+        if (poll(set, sizeof(set) / sizeof(set[0]), TICK_MILLISECONDS) < 0 && errno != EINTR)
             fail(keeper, STATUS_HOST_FAILED, "poll: %s", strerror(errno));
         if (set[0].revents) {
             int got = wire_receive(&reader, keeper->wire);
@@ -378,7 +397,7 @@ int main(int count, char **arguments)
     keeper.log = arguments[2];
     keeper.command = arguments + split + 1;
     arguments[split] = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &keeper.began);
+    keeper.began = now();
 
     take_signals(&keeper);
     take_terminal(&keeper);

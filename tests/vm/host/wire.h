@@ -22,6 +22,7 @@ enum frame_type {
     FRAME_INPUT,     /* keeper: bytes for standard input, as far as credit goes; empty = end */
     FRAME_CREDIT,    /* agent: uint32_t, so many more bytes of input may be sent */
     FRAME_WINDOW,    /* keeper: struct wire_window, the terminal's new size */
+    FRAME_TICK,      /* keeper: empty, several times a second; see keeper.c */
     FRAME_OUTPUT,    /* agent: bytes of standard output */
     FRAME_ERROR,     /* agent: bytes of standard error */
     FRAME_EXIT,      /* agent: int32_t, the command's exit status as a shell reports it */
