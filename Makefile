@@ -78,6 +78,7 @@ help:
 ## make demo-shell    the same with a login shell in this terminal
 ## make check         all tests (check-unit check-device check-vm), lint included
 ## make check-fresh   the README's commands in a minimal Debian root
+## make fuzz          every fuzz target, FUZZ_SECONDS=60 each (clang)
 ## make lint          format, static analysis and the project's own rules
 ## make bench         figures beside QEMU and fio, in counted time (bench-quick: ordinary time)
 ## make install       PREFIX=/usr/local DESTDIR=
@@ -250,3 +251,29 @@ install: all
 
 clean:
 	rm -rf $(filter-out build/cache,$(wildcard build/*))
+# --- fuzz targets ---------------------------------------------------------------------------------
+# make fuzz builds them all with clang; FUZZ_SECONDS=60 runs each so long from its corpus.
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SAN := fuzzer-no-link,address,undefined
+FUZZ_block := $(call obj,devices/block/block.c devices/block/request.c)
+FUZZ_console := $(call obj,$(wildcard devices/console/*.c) devices/terminal.c)
+FUZZ_serial := $(call obj,devices/serial/serial.c devices/terminal.c)
+FUZZ_channel := $(call obj,devices/rng/rng.c main/supervisor.c main/supervisor_posts.c main/warden_life.c)
+FUZZ_SHARED := $(B)/obj/tests/unit/scripted_hypervisor.o $(B)/obj/devices/registry.o
+FUZZ_DEVICE := $(B)/obj/devices/device_transport.o
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_SHARED) $(FUZZ_DEVICE) $(TEST_LIBS) \
+		$(FUZZ_block) $(FUZZ_console) $(FUZZ_serial) $(FUZZ_channel)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) -g -pie -fsanitize=fuzzer,address,undefined $< $(FUZZ_SHARED) $(if $(FUZZ_$*),$(FUZZ_DEVICE)) $(FUZZ_$*) \
+		-Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(filter-out -lcmocka,$(TEST_LINK)) -o $@
+
+.PHONY: fuzz fuzz-all
+fuzz:
+	@$(MAKE) CC=clang SAN=$(FUZZ_SAN) fuzz-all
+fuzz-all: $(FUZZ:%=$(B)/fuzz/%)
+	@for target in $(if $(FUZZ_SECONDS),$(FUZZ:fuzz_%=%)); do \
+		mkdir -p $(B)/fuzz/corpus/$$target && \
+		$(B)/fuzz/fuzz_$$target -close_fd_mask=3 -timeout=20 -max_total_time=$(FUZZ_SECONDS) \
+			$(B)/fuzz/corpus/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
