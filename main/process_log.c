@@ -14,6 +14,8 @@
 
 #define LINES_IN_TEN_SECONDS 40
 #define READ_PER_TURN 4096
+// Forty of the longest lines are 20 KiB; who writes this many reads in ten seconds means harm.
+#define READS_IN_TEN_SECONDS 256
 
 static void print_line(struct process_log *log)
 {
@@ -44,8 +46,15 @@ static void take(struct process_log *log, char byte)
 static void read_some(struct process_log *log)
 {
     char bytes[READ_PER_TURN];
-    ssize_t got = read(log->fd, bytes, sizeof(bytes));
+    ssize_t got;
 
+    if (!log_limit_allows(&log->reads)) {
+        user_message("%s floods its log; what it says from here on is not read", log->name);
+        event_loop_remove(log->loop, log->source);
+        close(steal_fd(&log->fd));
+        return;
+    }
+    got = read(log->fd, bytes, sizeof(bytes));
     for (ssize_t i = 0; i < got; i++)
         take(log, bytes[i]);
     if (got == 0 || (got < 0 && errno != EAGAIN))
@@ -70,6 +79,7 @@ int process_log_open(struct process_log *log, struct event_loop *loop, const cha
         .loop = loop,
         .fd = fds[0],
         .limit = {.burst = LINES_IN_TEN_SECONDS},
+        .reads = {.burst = READS_IN_TEN_SECONDS},
     };
     *write_fd = fds[1];
     log->source = event_loop_add(loop, log->fd, EPOLLIN, on_log, log);

@@ -17,7 +17,8 @@ struct process_log {
     int source;
     unsigned used;
     bool too_long; // the rest of the line is dropped
-    struct log_limit limit;
+    struct log_limit limit; // of lines
+    struct log_limit reads;
     char line[LOG_LINE_MAX];
 };
 
