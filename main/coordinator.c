@@ -19,9 +19,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHANNEL_FD 3
+
+// A slow disk may take long to finish what is in flight; a device that takes longer than this to
+// answer a reset will not answer.
+#define RESET_SECONDS 30
 
 static void drain_eventfd(int fd)
 {
@@ -61,6 +66,14 @@ static void end(struct coordinator *coordinator, warden_Ended_Reason reason, con
     tell_warden(coordinator, &message);
 }
 
+static long long seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 static void begin_reset(struct coordinator *coordinator)
 {
     if (coordinator->exit_on_reset) {
@@ -71,6 +84,7 @@ static void begin_reset(struct coordinator *coordinator)
         return;
     coordinator->state = COORDINATOR_RESETTING;
     coordinator->devices_reset = false;
+    coordinator->reset_deadline = seconds_now() + RESET_SECONDS;
     vcpus_park(coordinator->vcpus);
 }
 
@@ -321,6 +335,21 @@ static int watch(struct coordinator *coordinator)
     return 0;
 }
 
+// The event loop, and the one deadline that there is.
+static void serve(struct coordinator *coordinator)
+{
+    int error = 0;
+
+    while (!coordinator->loop.stop && error == 0) {
+        bool resetting = coordinator->state == COORDINATOR_RESETTING;
+
+        error = event_loop_turn(&coordinator->loop, resetting ? 1000 : -1);
+        if (coordinator->state == COORDINATOR_RESETTING &&
+            seconds_now() >= coordinator->reset_deadline)
+            supervisor_give_up_on_resets(&coordinator->supervisor);
+    }
+}
+
 int main(void)
 {
     static struct coordinator coordinator = {
@@ -344,6 +373,6 @@ int main(void)
         return 1;
     }
     // 3. From here on devices and the guest may be heard: on_parked says so, once all are locked.
-    event_loop_run(&coordinator.loop);
+    serve(&coordinator);
     return 0;
 }

@@ -29,9 +29,10 @@ struct coordinator {
     pthread_mutex_t lock;
     enum coordinator_state state;
     bool exit_on_reset;
-    bool ready;         // the warden was told that all threads are locked down
-    bool booted;        // the loader has filled memory: `boot` says where to begin
-    bool devices_reset; // of COORDINATOR_RESETTING: devices were told
+    bool ready;               // the warden was told that all threads are locked down
+    bool booted;              // the loader has filled memory: `boot` says where to begin
+    bool devices_reset;       // of COORDINATOR_RESETTING: devices were told
+    long long reset_deadline; // of COORDINATOR_RESETTING: CLOCK_MONOTONIC, seconds
     struct boot_state boot;
     int wake_fd;   // eventfd: a vCPU thread left word
     int parked_fd; // eventfd: all vCPUs stand still

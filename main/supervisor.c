@@ -381,3 +381,19 @@ bool supervisor_all_quiet(const struct supervisor *supervisor)
             return false;
     return true;
 }
+
+void supervisor_give_up_on_resets(struct supervisor *supervisor)
+{
+    for (unsigned i = 0; i < supervisor->count; i++) {
+        struct supervised *device = &supervisor->devices[i];
+        bool quiet;
+
+        if (!is_virtio(device))
+            continue;
+        pthread_mutex_lock(supervisor->lock);
+        quiet = virtio_pci_quiet(&device->function);
+        pthread_mutex_unlock(supervisor->lock);
+        if (!quiet)
+            fail(device, "it did not answer the machine's reset");
+    }
+}

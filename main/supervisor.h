@@ -108,3 +108,6 @@ bool supervisor_all_ready(const struct supervisor *supervisor);
 void supervisor_machine_reset(struct supervisor *supervisor);
 // Whether no device uses guest memory any more.
 bool supervisor_all_quiet(const struct supervisor *supervisor);
+// Ends those that have not answered the machine's reset: the guest's next boot must not wait for
+// them for ever.
+void supervisor_give_up_on_resets(struct supervisor *supervisor);

@@ -310,6 +310,20 @@ static void a_counter_that_is_full_is_no_trap_for_the_successor(void **state)
     assert_int_equal(write(kick, &one, sizeof(one)), sizeof(one));
 }
 
+static void silence_after_a_machine_reset_ends_it_and_frees_the_guest(void **state)
+{
+    supervisor_give_up_on_resets(&test.supervisor);
+    assert_int_equal(test.failures, 0);   // it was not asked anything
+    the_device()->function.posted = true; // as after DRIVER_OK
+    supervisor_machine_reset(&test.supervisor);
+    assert_false(supervisor_all_quiet(&test.supervisor));
+    supervisor_give_up_on_resets(&test.supervisor);
+    assert_int_equal(test.failures, 1);
+    assert_int_equal(the_device()->state, DEVICE_OFFLINE);
+    assert_true(supervisor_all_quiet(&test.supervisor));
+    assert_true(test.changes > 0); // the coordinator looks again, and reloads
+}
+
 int main(void)
 {
 #define BLOCK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_block, tear_down)
@@ -321,6 +335,7 @@ int main(void)
         BLOCK_TEST(images_that_answer_writes_are_none),
         BLOCK_TEST(descriptors_end_it_and_do_not_come_in),
         cmocka_unit_test(quit_is_for_those_with_a_terminal),
+        BLOCK_TEST(silence_after_a_machine_reset_ends_it_and_frees_the_guest),
         BLOCK_TEST(a_counter_that_is_full_is_no_trap_for_the_successor),
     };
 
