@@ -63,7 +63,8 @@ COORDINATOR_SRC := $(wildcard main/coordinator*.c main/supervisor*.c) devices/re
 DEVICE_DIRS := $(patsubst %/,%,$(dir $(wildcard devices/*/*.c)))
 DEVICES := $(sort $(notdir $(DEVICE_DIRS)))
 # What a jailed process applies to itself.
-LOCKDOWN := $(B)/obj/jail/lockdown.o $(B)/obj/jail/startup_pages.o
+LOCKDOWN := $(B)/obj/jail/lockdown.o $(B)/obj/jail/startup_pages.o \
+	$(if $(SAN),$(B)/obj/jail/sanitizer_options.o)
 LIBEXEC := coordinator loader $(DEVICES)
 PROGRAMS := $(B)/bulkhead $(LIBEXEC:%=$(B)/libexec/%)
 
@@ -154,7 +155,8 @@ $(B)/libexec/loader: $(LOCKDOWN) $(LOADER_LIBS)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -Wl,--whole-archive $(call lib,main/boot) -Wl,--no-whole-archive \
 		$(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lprotobuf-nanopb -o $@
 
-LIBS_block := -luring -pthread
+# The shared liburing 2.3 does not export all that its header declares.
+LIBS_block := -l:liburing.a -pthread
 define device
 $(B)/libexec/$(1): $(call obj,$(wildcard devices/$(1)/*.c) devices/device_main.c devices/device_transport.c devices/terminal.c \
 		devices/registry.c) \

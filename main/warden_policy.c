@@ -97,10 +97,10 @@ static int compile_file(const struct vm_config *config, const char *id, const ch
 }
 
 #ifdef BULKHEAD_SANITIZE
-// Sanitizers map memory whenever they like: calls outside the policy are logged, not stopped.
+// Compiled again, since the built-in program stops what it does not allow.
 static int builtin_program(const char *name)
 {
-    const struct policy_options options = {.violation = POLICY_VIOLATION_LOG};
+    const struct policy_options options = {.violation = POLICY_VIOLATION_OF_THIS_BUILD};
     struct policy_program program = {0};
     struct policy *policy = NULL;
     int result = policy_load_builtin(name, &policy, NULL);
@@ -125,13 +125,13 @@ static int builtin_program(const char *name)
 
 int warden_policy_compile(const struct vm_config *config, const char *id, const char *name)
 {
-    static const struct policy_options as_written = {.violation = POLICY_VIOLATION_AS_WRITTEN};
+    static const struct policy_options options = {.violation = POLICY_VIOLATION_OF_THIS_BUILD};
     char in_directory[VM_PATH_SIZE];
     const char *path = override(config, id, name, in_directory);
     int result;
 
     if (path != NULL)
-        return compile_file(config, id, path, &as_written);
+        return compile_file(config, id, path, &options);
     result = builtin_program(name);
     if (result < 0)
         user_message("the built-in policy of %s is not there: %s; build Bulkhead again", id,

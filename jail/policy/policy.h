@@ -100,6 +100,14 @@ enum policy_violation {
     POLICY_VIOLATION_NOTIFY // the holder of the notification descriptor decides
 };
 
+// For the processes of a VM. Sanitizers map memory whenever they like: in their builds calls outside
+// a policy are logged, not stopped.
+#ifdef BULKHEAD_SANITIZE
+#define POLICY_VIOLATION_OF_THIS_BUILD POLICY_VIOLATION_LOG
+#else
+#define POLICY_VIOLATION_OF_THIS_BUILD POLICY_VIOLATION_AS_WRITTEN
+#endif
+
 struct policy_options {
     enum policy_violation violation;
     unsigned error; // for POLICY_VIOLATION_ERRNO, 0..4095

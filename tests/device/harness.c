@@ -132,13 +132,14 @@ void harness_back_end(struct harness *harness, device_DescriptorRole role, int f
 static int make_filter(const char *kind)
 {
     struct policy_diagnostics diagnostics = {0};
+    const struct policy_options options = {.violation = POLICY_VIOLATION_OF_THIS_BUILD};
     struct policy_program program = {0};
     struct policy *policy;
     int fd = memfd_create("filter", MFD_CLOEXEC);
     size_t size;
 
     if (policy_load_builtin(kind, &policy, &diagnostics) < 0 ||
-        policy_compile(policy, NULL, &program, &diagnostics) < 0) {
+        policy_compile(policy, &options, &program, &diagnostics) < 0) {
         policy_diagnostics_print(&diagnostics, stderr);
         fail_msg("the policy of %s does not compile", kind);
     }

@@ -62,6 +62,7 @@ static int make_filter(const char *text)
     const struct policy_source source = {
         .path = "test.policy", .bytes = text, .length = text != NULL ? strlen(text) : 0};
     struct policy_diagnostics diagnostics = {0};
+    const struct policy_options options = {.violation = POLICY_VIOLATION_OF_THIS_BUILD};
     struct policy_program program = {0};
     struct policy *policy = NULL;
     int fd = memfd_create("filter", MFD_CLOEXEC);
@@ -69,7 +70,7 @@ static int make_filter(const char *text)
                              : policy_load_builtin("loader", &policy, &diagnostics);
     size_t size;
 
-    if (error < 0 || policy_compile(policy, NULL, &program, &diagnostics) < 0) {
+    if (error < 0 || policy_compile(policy, &options, &program, &diagnostics) < 0) {
         policy_diagnostics_print(&diagnostics, stderr);
         fail_msg("the policy does not compile");
     }
@@ -275,7 +276,10 @@ static void parsing_happens_under_the_filter(void **unused)
     warden_FromLoader message;
     int status;
 
-    (void)unused;
+#ifdef BULKHEAD_SANITIZE
+    print_message("skip: in sanitizer builds filters log and do not stop\n");
+    skip();
+#endif
     spawn(&run);
     send_load(&run, kernel, -1, filter);
     assert_false(finish(&run, &message, &status));
