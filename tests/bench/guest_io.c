@@ -5,6 +5,7 @@
  * prints one line of JSON with the time that it took by the guest's monotonic clock.
  *
  *   disk=PATH          the block device or file for the workloads that follow (/dev/vda)
+ *   output=PATH        where the lines go from here on (standard output)
  *   readT=N            N random 4 KiB reads by T requesters (1 to 64), past the page cache
  *   writeT=N           the same, writing
  *   seqread=N          N reads of 1 MiB each, one after the other, past the page cache
@@ -392,6 +393,8 @@ int main(int count, char **arguments)
     for (int i = 1; i < count; i++) {
         if (strncmp(arguments[i], "disk=", 5) == 0)
             job.disk = arguments[i] + 5;
+        else if (strncmp(arguments[i], "output=", 7) == 0)
+            good = freopen(arguments[i] + 7, "we", stdout) && good;
         else
             good = run(arguments[i], &job) && good;
     }

@@ -87,19 +87,20 @@ def is_guest_memory(mapping, guest_kib):
     return mapping["name"] == "" and mapping["Size"] == guest_kib
 
 
-def memory(pid, guest_kib):
-    """KiB of proportional set size without the guest's memory, by kind; and the guest's."""
+def kind_of(mapping, guest_kib, images):
+    name = mapping["name"]
+    if is_guest_memory(mapping, guest_kib) or name in images:
+        return "guest"
+    if name.startswith(("/memfd:", "/dev/zero", "anon_inode:")):
+        return "shared"
+    return "file" if name.startswith("/") else "anonymous"
+
+
+def memory(pid, guest_kib, images):
+    """KiB of proportional set size by kind of mapping. "guest" is the guest's memory and, where a
+    VMM leaves them mapped, its kernel and initrd; "own" is all the rest."""
     use = {"anonymous": 0, "file": 0, "shared": 0, "guest": 0}
     for mapping in mappings(pid):
-        pss = mapping.get("Pss", 0)
-        name = mapping["name"]
-        if is_guest_memory(mapping, guest_kib):
-            use["guest"] += pss
-        elif name.startswith("/memfd:") or name.startswith("/dev/zero"):
-            use["shared"] += pss
-        elif name.startswith("/"):
-            use["file"] += pss
-        else:
-            use["anonymous"] += pss
+        use[kind_of(mapping, guest_kib, images)] += mapping.get("Pss", 0)
     use["own"] = use["anonymous"] + use["file"] + use["shared"]
     return use
