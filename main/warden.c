@@ -112,7 +112,7 @@ static int send_spawned(struct warden *warden, unsigned index, const struct chan
 
 static int start_device(struct warden *warden, unsigned index)
 {
-    const struct warden_device *device = &warden->devices[index];
+    struct warden_device *device = &warden->devices[index];
     struct channel ours = {.fd = -1};
     struct channel theirs = {.fd = -1};
     struct warden_process *process;
@@ -120,6 +120,7 @@ static int start_device(struct warden *warden, unsigned index)
 
     if (error < 0)
         return error;
+    device->end_told = false;
     process = warden_process_start(warden, device->id, device->kind_name, (int)index, theirs.fd);
     error = process != NULL ? send_spawned(warden, index, &ours, process->jailed.pid) : -ECHILD;
     channel_destroy(&ours);
@@ -153,6 +154,8 @@ static int run(struct warden *warden)
         return 1;
     // 3. Start the processes, each in its jail.
     error = start_all(warden);
+    if (error == -EPIPE)
+        error = 0; // a process has closed its channel: its end, in the loop, tells more
     if (error < 0 && error != -ECHILD) // that one was explained where it happened
         user_message("cannot start the VM: %s", strerror(-error));
     // 4. Serve until the end.

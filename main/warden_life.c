@@ -41,10 +41,37 @@ static void tell_user(const char *ours, const char *theirs)
     user_message("%s%s", ours, text);
 }
 
+// A running process that is no device's, or NULL.
+static struct warden_process *process_named(struct warden *warden, const char *id)
+{
+    for (unsigned i = 0; i < WARDEN_PROCESSES_MAX; i++) {
+        struct warden_process *process = &warden->processes[i];
+
+        if (process->jailed.pid != 0 && process->device < 0 && strcmp(process->id, id) == 0)
+            return process;
+    }
+    return NULL;
+}
+
+// A process that has closed its channel is ending, or it must: how it ended tells the user more
+// than that it closed its channel. A signal does not change what has ended it already.
+static void end_silent(struct warden_process *process)
+{
+    process->silent = true;
+    kill(process->jailed.pid, SIGKILL);
+}
+
 static void tell_coordinator(struct warden *warden, const warden_ToCoordinator *message)
 {
-    if (channel_send(&warden->coordinator, warden_ToCoordinator_fields, message, NULL, 0) == 0)
+    int error = channel_send(&warden->coordinator, warden_ToCoordinator_fields, message, NULL, 0);
+    struct warden_process *coordinator = process_named(warden, "coordinator");
+
+    if (error == 0)
         return;
+    if (error == -EPIPE && coordinator != NULL) {
+        end_silent(coordinator);
+        return;
+    }
     user_message("the coordinator does not listen any more");
     warden_end(warden, 1);
 }
@@ -61,14 +88,12 @@ static void loader_done(struct warden *warden)
 // itself, and would still have guest memory when that is filled for the next boot.
 static void end_loader(struct warden *warden)
 {
-    for (unsigned i = 0; i < WARDEN_PROCESSES_MAX; i++) {
-        struct warden_process *process = &warden->processes[i];
+    struct warden_process *loader = process_named(warden, "loader");
 
-        if (process->jailed.pid == 0 || strcmp(process->id, "loader") != 0)
-            continue;
-        process->finished = true;
-        kill(process->jailed.pid, SIGKILL);
-    }
+    if (loader == NULL)
+        return;
+    loader->finished = true;
+    kill(loader->jailed.pid, SIGKILL);
 }
 
 static int on_boot(void *owner, const void *boot, struct channel_descriptors *descriptors)
@@ -100,6 +125,7 @@ static void on_loader(void *context, uint32_t events)
 {
     struct warden *warden = context;
     warden_FromLoader answer;
+    struct warden_process *loader = process_named(warden, "loader");
     const char *refused;
     int got = channel_receive(&warden->loader, warden_FromLoader_fields, &answer, NULL, 1);
 
@@ -109,9 +135,12 @@ static void on_loader(void *context, uint32_t events)
     if (got == 1)
         got = dispatch(loader_permits, array_size(loader_permits), answer.which_message, 0, warden,
                        &answer.message, NULL, &refused);
-    else if (got == 0)
+    else if (got == 0 && loader != NULL) {
+        end_silent(loader);
+        return;
+    } else if (got == 0)
         got = -EPIPE;
-    if (got < 0) {
+    if (got < 0 && !warden->ended) {
         user_message("the loader failed before the kernel was loaded");
         warden_end(warden, 1);
     }
@@ -167,13 +196,10 @@ static int on_ready(void *owner, const void *nothing, struct channel_descriptors
 {
     struct warden *warden = owner;
 
-    for (unsigned i = 0; i < WARDEN_PROCESSES_MAX; i++) {
-        struct warden_process *process = &warden->processes[i];
+    struct warden_process *coordinator = process_named(warden, "coordinator");
 
-        if (process->jailed.pid != 0 && strcmp(process->id, "coordinator") == 0 &&
-            warden_process_verify(process) < 0)
-            warden_end(warden, 1);
-    }
+    if (coordinator != NULL && warden_process_verify(coordinator) < 0)
+        warden_end(warden, 1);
     return 0;
 }
 
@@ -198,6 +224,8 @@ static int on_device_hello(void *owner, const void *hello, struct channel_descri
     return 0;
 }
 
+// A process that still lives is ended, and its end tells the user; one that has ended may have
+// told.
 static int on_device_failed(void *owner, const void *body, struct channel_descriptors *descriptors)
 {
     const warden_DeviceFailed *failed = body;
@@ -207,11 +235,14 @@ static int on_device_failed(void *owner, const void *body, struct channel_descri
 
     if (failed->index >= warden->device_count)
         return -EPROTO;
-    snprintf(ours, sizeof(ours), "device %s failed: ", warden->devices[failed->index].id);
-    if (log_limit_allows(&warden->failures))
-        tell_user(ours, failed->reason);
-    if (process != NULL)
+    if (process != NULL) {
+        snprintf(process->failure, sizeof(process->failure), "%s", failed->reason);
         kill(process->jailed.pid, SIGKILL);
+        return 0;
+    }
+    snprintf(ours, sizeof(ours), "device %s failed: ", warden->devices[failed->index].id);
+    if (!warden->devices[failed->index].end_told && log_limit_allows(&warden->failures))
+        tell_user(ours, failed->reason);
     if (!warden->running)
         warden_end(warden, 1);
     return 0;
@@ -272,6 +303,7 @@ static const struct permit coordinator_permits[] = {
 static void on_coordinator(void *context, uint32_t events)
 {
     struct warden *warden = context;
+    struct warden_process *coordinator = process_named(warden, "coordinator");
     warden_FromCoordinator word;
     const char *refused = NULL;
     int got = channel_receive(&warden->coordinator, warden_FromCoordinator_fields, &word, NULL, 1);
@@ -287,11 +319,13 @@ static void on_coordinator(void *context, uint32_t events)
         return;
     if (refused != NULL)
         user_message("the coordinator broke its protocol: %s", refused);
-    // Its end is reported by whoever reaps it; nothing more will be heard.
-    if (got != -EPIPE)
+    if (got != -EPIPE) {
         warden_end(warden, 1);
-    else
-        event_loop_remove(&warden->loop, warden->coordinator_source);
+        return;
+    }
+    event_loop_remove(&warden->loop, warden->coordinator_source);
+    if (coordinator != NULL)
+        end_silent(coordinator);
 }
 
 int warden_watch_coordinator(struct warden *warden)
@@ -303,16 +337,33 @@ int warden_watch_coordinator(struct warden *warden)
 
 // --- ends of processes, signals ----------------------------------------------------------------
 
-static void say_how(const struct warden_process *process, int wait_status)
+// How a process ended, in the warden's words; nothing for an end that needs none.
+static void describe_end(const struct warden_process *process, int wait_status, char *text,
+                         size_t size)
 {
+    text[0] = '\0';
     if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS)
-        user_message("%s was stopped: it made a system call that its policy does not allow",
-                     process->id);
+        snprintf(text, size, "%s was stopped: it made a system call that its policy does not allow",
+                 process->id);
     else if (WIFSIGNALED(wait_status))
-        user_message("%s was ended by signal %d (%s)", process->id, WTERMSIG(wait_status),
-                     strsignal(WTERMSIG(wait_status)));
-    else if (WEXITSTATUS(wait_status) != 0)
-        user_message("%s ended with status %d", process->id, WEXITSTATUS(wait_status));
+        snprintf(text, size, "%s was ended by signal %d (%s)", process->id, WTERMSIG(wait_status),
+                 strsignal(WTERMSIG(wait_status)));
+    else if (WEXITSTATUS(wait_status) != 0 || process->device >= 0 || process->silent)
+        snprintf(text, size, "%s ended with status %d", process->id, WEXITSTATUS(wait_status));
+}
+
+// One line: how it ended and, when the coordinator had given it up, why.
+static void say_end(const struct warden_process *process, int wait_status)
+{
+    char text[VM_ID_SIZE + 128];
+    size_t used;
+
+    describe_end(process, wait_status, text, sizeof(text));
+    used = strlen(text);
+    if (process->failure[0] != '\0')
+        snprintf(text + used, sizeof(text) - used, "; the coordinator says: ");
+    if (used > 0 && log_limit_allows(&process->warden->failures))
+        tell_user(text, process->failure);
 }
 
 void warden_process_ended(struct warden_process *process, int wait_status)
@@ -320,20 +371,24 @@ void warden_process_ended(struct warden_process *process, int wait_status)
     struct warden *warden = process->warden;
     warden_ToCoordinator message = {.which_message = warden_ToCoordinator_device_exited_tag};
 
-    if (process->finished)
+    // What ends after the VM has ended follows from that.
+    if (process->finished || warden->ended)
         return;
-    say_how(process, wait_status);
+    say_end(process, wait_status);
     if (process->device >= 0) {
+        warden->devices[process->device].end_told = true;
         message.message.device_exited.index = (uint32_t)process->device;
         message.message.device_exited.pid = (uint32_t)process->jailed.pid;
         message.message.device_exited.wait_status = wait_status;
         tell_coordinator(warden, &message);
+        if (!warden->running)
+            warden_end(warden, 1);
         return;
     }
     // A loader that ends by itself has said its word, which may still wait to be heard; the
     // coordinator never ends by itself.
     if (strcmp(process->id, "loader") != 0 || !WIFEXITED(wait_status) ||
-        WEXITSTATUS(wait_status) != 0)
+        WEXITSTATUS(wait_status) != 0 || process->silent)
         warden_end(warden, 1);
 }
 

@@ -113,6 +113,8 @@ static void prepare(struct warden *warden, struct warden_process *process, const
 {
     process->warden = warden;
     process->device = device;
+    process->silent = false;
+    process->failure[0] = '\0';
     process->finished = false;
     process->executable = executable;
     snprintf(process->id, sizeof(process->id), "%s", id);

@@ -39,6 +39,7 @@ struct warden_device {
     int filter_fd;                        // memfd: its compiled policy
     unsigned tasks;                       // threads that it may have
     bool io_uring;
+    bool end_told;      // the user has been told how its process ended
     uint64_t file_size; // bytes: how long a file may be that it writes to (RLIMIT_FSIZE)
 };
 
@@ -55,7 +56,9 @@ struct warden_process {
     struct jailed jailed; // pid 0: none
     bool verified;
     bool finished;           // has done all it was started for: how it ends says nothing
+    bool silent;             // closed its channel, which none does that is to go on
     struct jail_facts facts; // once verified
+    char failure[160];       // why the coordinator gave it up, empty: it did not
     int pidfd_source;
     struct process_log log;
 };

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -138,6 +139,69 @@ static void a_failure_is_one_plain_line(void **state)
     assert_non_null(strstr(test.line, "block0"));
 }
 
+static void says_failed(void)
+{
+    const warden_FromCoordinator message = {
+        .which_message = warden_FromCoordinator_device_failed_tag,
+        .message.device_failed = {.index = 0, .reason = "it closed its channel" FORGERY},
+    };
+
+    coordinator_says(&message, NULL, 0);
+}
+
+// The coordinator hears that the channel closed, the warden that the process ended: in any order.
+static void a_dead_device_is_told_once(void **state)
+{
+    struct warden_process *device = &test.warden.processes[2];
+
+    for (int reaped_first = 0; reaped_first < 2; reaped_first++) {
+        int wait_status;
+
+        test.lines = 0;
+        add_process(2, "block0", 0, sleeper());
+        device->failure[0] = '\0';
+        kill(device->jailed.pid, SIGKILL);
+        if (!reaped_first)
+            says_failed();
+        assert_int_equal(waitpid(device->jailed.pid, &wait_status, 0), device->jailed.pid);
+        warden_process_ended(device, wait_status);
+        device->jailed.pid = 0;
+        if (reaped_first)
+            says_failed();
+        assert_int_equal(test.lines, 1);
+        expect_one_plain_line();
+        assert_non_null(strstr(test.line, "block0 was ended by signal 9"));
+        assert_int_equal(strstr(test.line, "closed its channel") != NULL, !reaped_first);
+        assert_false(test.warden.ended);
+    }
+}
+
+static void a_device_that_fails_is_ended(void **state)
+{
+    struct warden_process *device = &test.warden.processes[2];
+    int wait_status;
+
+    add_process(2, "block0", 0, sleeper());
+    says_failed();
+    assert_int_equal(waitpid(device->jailed.pid, &wait_status, 0), device->jailed.pid);
+    assert_true(WIFSIGNALED(wait_status));
+    device->jailed.pid = 0;
+}
+
+static void a_device_that_ends_before_the_guest_begins_ends_the_vm(void **state)
+{
+    struct warden_process *device = &test.warden.processes[2];
+
+    test.warden.running = false;
+    add_process(2, "block0", 0, 1);
+    warden_process_ended(device, SIGSYS);
+    device->jailed.pid = 0;
+    assert_non_null(strstr(test.line, "policy"));
+    assert_int_equal(test.lines, 1);
+    assert_true(test.warden.ended);
+    assert_int_equal(test.warden.status, 1);
+}
+
 static void a_last_word_is_one_plain_line(void **state)
 {
     const warden_FromCoordinator message = {
@@ -210,16 +274,56 @@ static void a_loader_that_has_spoken_is_gone(void **state)
     loader->jailed.pid = sleeper(); // for tear_down
 }
 
+// It may have ended before its channel is looked at, and its status may claim success.
+static void a_loader_without_a_word_ends_the_vm(void **state)
+{
+    struct warden_process *loader = &test.warden.processes[1];
+    int wait_status;
+
+    shutdown(test.loader.fd, SHUT_RDWR); // a close would not be seen: the sleepers have it, too
+    assert_int_equal(event_loop_turn(&test.warden.loop, 0), 0);
+    assert_int_equal(waitpid(loader->jailed.pid, &wait_status, 0), loader->jailed.pid);
+    assert_int_equal(test.lines, 0);
+    warden_process_ended(loader, 0);
+    assert_int_equal(test.lines, 1);
+    assert_non_null(strstr(test.line, "loader"));
+    assert_true(test.warden.ended);
+    assert_int_equal(test.warden.status, 1);
+    loader->jailed.pid = sleeper(); // for tear_down
+}
+
+static void a_coordinator_that_is_gone_is_told_by_its_end(void **state)
+{
+    struct warden_process *coordinator = &test.warden.processes[0];
+    int wait_status;
+
+    shutdown(test.coordinator.fd, SHUT_RDWR);
+    test.warden.signals = 0;
+    warden_signal(&test.warden, SIGTERM); // something to tell it
+    assert_int_equal(test.lines, 0);
+    assert_int_equal(waitpid(coordinator->jailed.pid, &wait_status, 0), coordinator->jailed.pid);
+    warden_process_ended(coordinator, SIGSYS);
+    assert_int_equal(test.lines, 1);
+    assert_non_null(strstr(test.line, "coordinator was stopped"));
+    assert_int_equal(test.warden.status, 1);
+    coordinator->jailed.pid = sleeper(); // for tear_down
+}
+
 int main(void)
 {
 #define WARDEN_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WARDEN_TEST(a_failure_is_one_plain_line),
+        WARDEN_TEST(a_dead_device_is_told_once),
+        WARDEN_TEST(a_device_that_fails_is_ended),
+        WARDEN_TEST(a_device_that_ends_before_the_guest_begins_ends_the_vm),
         WARDEN_TEST(a_last_word_is_one_plain_line),
         WARDEN_TEST(failures_without_end_are_not_told_without_end),
         WARDEN_TEST(only_devices_are_verified_on_its_word),
         WARDEN_TEST(descriptors_do_not_come_in),
         WARDEN_TEST(a_loader_that_has_spoken_is_gone),
+        WARDEN_TEST(a_loader_without_a_word_ends_the_vm),
+        WARDEN_TEST(a_coordinator_that_is_gone_is_told_by_its_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
