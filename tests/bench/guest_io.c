@@ -13,6 +13,7 @@
  *   flush=N            N times: write 4 KiB, then fdatasync
  *   pattern=N          writes 4 KiB blocks 0 to N-1 with a pattern that holds their number
  *   verify=N           reads them back and counts those that differ
+ *   zero=N             zeroes the first N MiB by requests of 1 MiB that carry no data
  *   serial=N           writes N bytes of text to standard output and waits until they are out
  *   kmsg=N             writes N bytes of text to the kernel's log, whose console prints them
  *   random=N           reads N bytes from /dev/hwrng
@@ -231,6 +232,19 @@ static struct result verify_pattern(const struct job *job)
     return result;
 }
 
+static struct result write_zeroes(const struct job *job)
+{
+    struct result result = {.bytes = job->count * LARGE};
+
+    for (uint64_t i = 0; i < job->count; i++) {
+        uint64_t range[2] = {i * LARGE, LARGE};
+
+        if (ioctl(job->fd, BLKZEROOUT, range) < 0)
+            result.errors++;
+    }
+    return result;
+}
+
 /* --- character devices --- */
 
 static struct result serial(const struct job *job)
@@ -312,6 +326,7 @@ static const struct workload {
     {"flush", false, DISK_WRITE, flush},
     {"pattern", false, DISK_WRITE, write_pattern},
     {"verify", false, DISK_READ, verify_pattern},
+    {"zero", false, DISK_WRITE, write_zeroes},
     {"serial", false, NOTHING, serial},
     {"kmsg", false, KERNEL_LOG, kernel_log},
     {"random", false, HWRNG, read_random},
@@ -343,6 +358,8 @@ static bool open_resource(struct job *job, enum resource resource)
     if (resource == NOTHING)
         return true;
     job->fd = open(path, resources[resource].flags | O_CLOEXEC);
+    if (job->fd < 0 && errno == EINVAL) /* a tmpfs is its own page cache */
+        job->fd = open(path, (resources[resource].flags & ~O_DIRECT) | O_CLOEXEC);
     if (job->fd < 0 || fstat(job->fd, &status) < 0) {
         fprintf(stderr, "guest_io: %s: %s\n", path, strerror(errno));
         return false;
