@@ -16,7 +16,7 @@ struct process_log {
     int fd; // owned, -1: closed
     int source;
     unsigned used;
-    bool too_long; // the rest of the line is dropped
+    bool too_long;          // the rest of the line is dropped
     struct log_limit limit; // of lines
     struct log_limit reads;
     char line[LOG_LINE_MAX];

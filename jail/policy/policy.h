@@ -100,8 +100,8 @@ enum policy_violation {
     POLICY_VIOLATION_NOTIFY // the holder of the notification descriptor decides
 };
 
-// For the processes of a VM. Sanitizers map memory whenever they like: in their builds calls outside
-// a policy are logged, not stopped.
+// For the processes of a VM. Sanitizers map memory whenever they like: in their builds calls
+// outside a policy are logged, not stopped.
 #ifdef BULKHEAD_SANITIZE
 #define POLICY_VIOLATION_OF_THIS_BUILD POLICY_VIOLATION_LOG
 #else
