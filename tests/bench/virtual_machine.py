@@ -38,8 +38,8 @@ class VirtualMachine:
         return self
 
     def __exit__(self, *_):
-        # SIGTERM first: with it, Bulkhead's warden ends its other processes.
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        # At SIGINT a VMM ends itself, and Bulkhead its other processes; SIGTERM asks the guest.
+        for number in (signal.SIGINT, signal.SIGKILL):
             if self.process.poll() is None:
                 self.process.send_signal(number)
                 try:
