@@ -164,11 +164,11 @@ int main(void)
 
     // 1. Receive Attach, map, allocate, lock down.
     error = attach(&device);
+    if (error == -EPIPE)
+        return 0; // the coordinator is gone, which is no fault of ours; the warden tells of it
     if (error < 0) {
-        // A coordinator that is gone is no fault of ours, and the warden tells of it.
-        if (error != -EPIPE)
-            log_error("%s: cannot attach: %s", device.id[0] != '\0' ? device.id : "device",
-                      strerror(-error));
+        log_error("%s: cannot attach: %s", device.id[0] != '\0' ? device.id : "device",
+                  strerror(-error));
         return 1;
     }
     // 2. From here on the guest may be heard.

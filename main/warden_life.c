@@ -348,12 +348,14 @@ static void describe_end(const struct warden_process *process, int wait_status, 
     else if (WIFSIGNALED(wait_status))
         snprintf(text, size, "%s was ended by signal %d (%s)", process->id, WTERMSIG(wait_status),
                  strsignal(WTERMSIG(wait_status)));
-    else if (WEXITSTATUS(wait_status) != 0 || process->device >= 0 || process->silent)
+    else if (WEXITSTATUS(wait_status) != 0 || process->silent || process->failure[0] != '\0')
         snprintf(text, size, "%s ended with status %d", process->id, WEXITSTATUS(wait_status));
 }
 
-// One line: how it ended and, when the coordinator had given it up, why.
-static void say_end(const struct warden_process *process, int wait_status)
+// One line: how it ended and, when the coordinator had given it up, why. Whether there was
+// something to tell: a device that ends without a fault may follow the coordinator, whose end tells
+// more.
+static bool say_end(const struct warden_process *process, int wait_status)
 {
     char text[VM_ID_SIZE + 128];
     size_t used;
@@ -364,24 +366,26 @@ static void say_end(const struct warden_process *process, int wait_status)
         snprintf(text + used, sizeof(text) - used, "; the coordinator says: ");
     if (used > 0 && log_limit_allows(&process->warden->failures))
         tell_user(text, process->failure);
+    return used > 0;
 }
 
 void warden_process_ended(struct warden_process *process, int wait_status)
 {
     struct warden *warden = process->warden;
     warden_ToCoordinator message = {.which_message = warden_ToCoordinator_device_exited_tag};
+    bool told;
 
     // What ends after the VM has ended follows from that.
     if (process->finished || warden->ended)
         return;
-    say_end(process, wait_status);
+    told = say_end(process, wait_status);
     if (process->device >= 0) {
-        warden->devices[process->device].end_told = true;
+        warden->devices[process->device].end_told = told;
         message.message.device_exited.index = (uint32_t)process->device;
         message.message.device_exited.pid = (uint32_t)process->jailed.pid;
         message.message.device_exited.wait_status = wait_status;
         tell_coordinator(warden, &message);
-        if (!warden->running)
+        if (told && !warden->running)
             warden_end(warden, 1);
         return;
     }

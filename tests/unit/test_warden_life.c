@@ -176,6 +176,22 @@ static void a_dead_device_is_told_once(void **state)
     }
 }
 
+// When the coordinator dies, the devices end before it is reaped: they are no news.
+static void a_device_that_ends_without_a_fault_is_told_by_the_coordinator(void **state)
+{
+    struct warden_process *device = &test.warden.processes[2];
+
+    test.warden.running = false;
+    add_process(2, "block0", 0, 1);
+    warden_process_ended(device, 0);
+    device->jailed.pid = 0;
+    assert_int_equal(test.lines, 0);
+    assert_false(test.warden.ended);
+    says_failed();
+    assert_int_equal(test.lines, 1);
+    assert_true(test.warden.ended);
+}
+
 static void a_device_that_fails_is_ended(void **state)
 {
     struct warden_process *device = &test.warden.processes[2];
@@ -315,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WARDEN_TEST(a_failure_is_one_plain_line),
         WARDEN_TEST(a_dead_device_is_told_once),
+        WARDEN_TEST(a_device_that_ends_without_a_fault_is_told_by_the_coordinator),
         WARDEN_TEST(a_device_that_fails_is_ended),
         WARDEN_TEST(a_device_that_ends_before_the_guest_begins_ends_the_vm),
         WARDEN_TEST(a_last_word_is_one_plain_line),
