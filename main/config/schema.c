@@ -222,7 +222,9 @@ const struct config_field config_fields[] = {
         LIST(allow_missing, allow_missing_count),
         .max = VM_ID_SIZE,
         .help = "start although the host lacks this jail stage",
-        .manual = "Start although the host's kernel lacks this stage of the jail.\n"
+        .manual = "Start although the host's kernel lacks this stage of the jail:\n"
+                  ".Cm user-ns , pid-ns , mount-ns , network-ns , ipc-ns , uts-ns , cgroup-ns ,\n"
+                  ".Cm nesting , root , capabilities , landlock\nor\n.Cm seccomp .\n"
                   "Without it a missing stage is an error that names the stage.\n",
     },
     {.key = NULL},
